@@ -1,0 +1,1 @@
+//! Measures the node against raw libzmq, in one run

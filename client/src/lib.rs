@@ -1,0 +1,1 @@
+//! Streams messages through a pylmd node, and their results back

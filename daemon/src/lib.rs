@@ -1,0 +1,1 @@
+//! The node and the worker host

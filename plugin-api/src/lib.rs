@@ -1,0 +1,1 @@
+//! What a plugin of pylmd is written against
