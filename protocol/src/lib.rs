@@ -1,1 +1,26 @@
-//! The messages of pylmd: pylm's PalmMessage and the records of the native protocol
+//! The messages of pylmd, as bytes: pylm's [`PalmMessage`](palm) and the [records](record) and [batches](batch) of the
+//! native protocol that `docs/protocol.md` specifies.
+//!
+//! Everything here is pure: bytes in, values out. No input makes it panic, and decoding copies no payload.
+
+pub mod batch;
+pub mod codes;
+pub mod palm;
+pub mod record;
+mod varint;
+
+pub use batch::{BatchReader, BatchWriter};
+pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};
+pub use varint::DecodeError;
+
+/// The major version of the native protocol: peers of another one do not understand each other.
+pub const MAJOR: u8 = 1;
+
+/// The minor version of the native protocol: the lower one of two peers' is spoken.
+pub const MINOR: u64 = 0;
+
+/// The cache key under which a node tells the version of the native protocol it speaks, as `MAJOR.MINOR`.
+pub const DISCOVERY_KEY: &str = "native_protocol";
+
+/// The default of `--max-message`: the largest payload that a node takes, in bytes.
+pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;

@@ -1,0 +1,239 @@
+//! Batches: what waits for one peer, packed into the frames of one ZeroMQ message.
+
+use crate::MAJOR;
+use crate::record::{ATTACH_FROM, Record, Source};
+use crate::varint::{DecodeError, Reader};
+use bytes::Bytes;
+
+const MARK: [u8; 2] = [b'P', MAJOR];
+
+/// The most that records of one batch take, in bytes, before a new one is begun.
+pub const BATCH_BYTES: usize = 64 << 10;
+
+/// The most that attachments of one batch take, in bytes, unless there is just one.
+pub const ATTACHED_BYTES: usize = 256 << 10;
+
+/// Packs records into a batch and its attachments.
+#[derive(Debug, Default)]
+pub struct BatchWriter {
+    frame: Vec<u8>,
+    attachments: Vec<Bytes>,
+    attached: usize,
+}
+
+impl BatchWriter {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a record.
+    #[inline]
+    pub fn push(&mut self, record: &Record<'_>) {
+        if self.frame.is_empty() {
+            self.frame.extend_from_slice(&MARK);
+        }
+        // The length goes before what it counts. One byte is enough for most; else it is padded to ten.
+        let bound = record.bound();
+        let hole = if bound < 0x80 {
+            1
+        } else if bound < 1 << 21 {
+            3
+        } else {
+            10
+        };
+        let at = self.frame.len();
+        self.frame.reserve(hole + bound);
+        self.frame.resize(at + hole, 0x80);
+        let attached = self.attachments.len();
+        record.write(&mut self.frame, &mut self.attachments);
+        let mut length = (self.frame.len() - at - hole) as u64;
+        for octet in &mut self.frame[at..at + hole - 1] {
+            *octet = length as u8 | 0x80;
+            length >>= 7;
+        }
+        self.frame[at + hole - 1] = length as u8;
+        self.attached += self.attachments[attached..].iter().map(Bytes::len).sum::<usize>();
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.frame.is_empty()
+    }
+
+    /// Whether another record belongs into a batch of its own.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.frame.len() >= BATCH_BYTES - ATTACH_FROM || self.attached >= ATTACHED_BYTES
+    }
+
+    /// The bytes that the batch holds, attachments included.
+    pub fn bytes(&self) -> usize {
+        self.frame.len() + self.attached
+    }
+
+    /// Takes the batch's frame and its attachments, and leaves an empty batch.
+    pub fn take(&mut self) -> (Vec<u8>, Vec<Bytes>) {
+        self.attached = 0;
+        // The next batch will be about as long as this one.
+        let next = Vec::with_capacity(self.frame.len().min(BATCH_BYTES));
+        (std::mem::replace(&mut self.frame, next), std::mem::take(&mut self.attachments))
+    }
+}
+
+/// Reads the records of a batch one by one.
+pub struct BatchReader<'a> {
+    frame: &'a Bytes,
+    reader: Reader<'a>,
+    attachments: &'a [Bytes],
+}
+
+impl<'a> BatchReader<'a> {
+    /// Begins to read the batch in `frame`; `attachments` are the frames behind it.
+    ///
+    /// # Errors
+    /// When `frame` is not a batch of this protocol's version.
+    pub fn new(frame: &'a Bytes, attachments: &'a [Bytes]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(frame);
+        if reader.take(2) != Ok(&MARK) {
+            return Err(DecodeError::NotABatch);
+        }
+        Ok(BatchReader { frame, reader, attachments })
+    }
+
+    /// The next record; `None` when all are read.
+    ///
+    /// # Errors
+    /// When the bytes are not a record, or records and attachments do not match. Nothing more can be read then.
+    #[inline]
+    pub fn next_record(&mut self) -> Result<Option<Record<'a>>, DecodeError> {
+        while !self.reader.is_empty() {
+            let bytes = self.reader.bytes()?;
+            let mut source = Source { frame: self.frame, attachments: self.attachments };
+            if let Some(record) = Record::read(bytes, &mut source)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{FunctionOffer, Payload, Role};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn read_all(frame: Vec<u8>, attachments: Vec<Bytes>) -> Result<usize, DecodeError> {
+        let frame = Bytes::from(frame);
+        let mut reader = BatchReader::new(&frame, &attachments)?;
+        let mut count = 0;
+        while reader.next_record()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn records_of_every_size_come_back_as_they_were() {
+        let sizes = [0, 1, 100, 126, 127, 128, 129, 1000, ATTACH_FROM - 1, ATTACH_FROM, 1 << 20];
+        let mut writer = BatchWriter::new();
+        let records: Vec<_> = sizes
+            .iter()
+            .map(|&size| Record::Submit {
+                job: 3,
+                number: size as u64,
+                cache: "key",
+                payload: Payload(Bytes::from(vec![size as u8; size])),
+            })
+            .collect();
+        records.iter().for_each(|record| writer.push(record));
+        assert!(writer.is_full());
+        let (frame, attachments) = writer.take();
+        assert!(writer.is_empty());
+        assert_eq!(attachments.len(), 2);
+        let frame = Bytes::from(frame);
+        let mut reader = BatchReader::new(&frame, &attachments).unwrap();
+        for record in records {
+            assert_eq!(reader.next_record().unwrap(), Some(record));
+        }
+        assert_eq!(reader.next_record(), Ok(None));
+    }
+
+    #[test]
+    fn a_small_payload_is_not_copied_when_it_is_read() {
+        let mut writer = BatchWriter::new();
+        writer.push(&Record::LeaseReply { lease: 1, payload: Payload(Bytes::from_static(b"abc")) });
+        let frame = Bytes::from(writer.take().0);
+        let mut reader = BatchReader::new(&frame, &[]).unwrap();
+        let Ok(Some(Record::LeaseReply { payload, .. })) = reader.next_record() else {
+            panic!("not a reply")
+        };
+        assert!(frame.as_ptr_range().contains(&payload.0.as_ptr()));
+    }
+
+    #[test]
+    fn later_fields_and_optional_records_are_passed_over() {
+        let mut frame = MARK.to_vec();
+        frame.extend([3, 0x90, 1, 2]); // an optional record of a later version
+        frame.extend([3, 0x04, 7, 7]); // a Heartbeat with fields of a later version
+        assert_eq!(read_all(frame, vec![]), Ok(1));
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        assert_eq!(read_all(vec![], vec![]), Err(DecodeError::NotABatch));
+        assert_eq!(read_all(b"P\x02".to_vec(), vec![]), Err(DecodeError::NotABatch));
+        let mut frame = MARK.to_vec();
+        frame.extend([1, 0x7f]);
+        assert_eq!(read_all(frame, vec![]), Err(DecodeError::UnknownRecord(0x7f)));
+        let mut frame = MARK.to_vec();
+        frame.extend([4, 0x43, 1, 0, 1]); // a LeaseReply that refers to an attachment
+        assert_eq!(read_all(frame.clone(), vec![Bytes::new()]), Ok(1));
+        assert_eq!(read_all(frame, vec![]), Err(DecodeError::Attachments));
+    }
+
+    #[test]
+    fn a_hello_survives() {
+        let hello = Record::Hello {
+            minor: 0,
+            role: Role::Host,
+            peer: Uuid::from_u128(7),
+            name: "worker1",
+            software: "pylm-worker 0.1.0",
+            functions: vec![
+                FunctionOffer { name: "f", atomic: false },
+                FunctionOffer { name: "g", atomic: true },
+            ],
+            max_message: 1 << 27,
+            limit: 2,
+            limit_bytes: 1 << 25,
+        };
+        let mut writer = BatchWriter::new();
+        writer.push(&hello);
+        let frame = Bytes::from(writer.take().0);
+        let mut reader = BatchReader::new(&frame, &[]).unwrap();
+        assert_eq!(reader.next_record(), Ok(Some(hello)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, attachments: Vec<Vec<u8>>) {
+            let mut frame = MARK.to_vec();
+            frame.extend(bytes);
+            let _ = read_all(frame, attachments.into_iter().map(Bytes::from).collect());
+        }
+
+        #[test]
+        fn a_batch_cut_anywhere_is_no_whole_batch(cut in 0usize..60) {
+            let mut writer = BatchWriter::new();
+            writer.push(&Record::Submit { job: 1, number: 2, cache: "c", payload: Payload(Bytes::from_static(&[9; 50])) });
+            let (mut frame, attachments) = writer.take();
+            let whole = frame.len();
+            frame.truncate(cut);
+            let read = read_all(frame, attachments);
+            prop_assert!(cut >= whole || cut == MARK.len() || read.is_err());
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! LEB128 integers, and a reader over bytes that never reads past their end.
+
+/// Bytes that are not what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end in the middle of a value.
+    #[error("the bytes end in the middle of a value")]
+    Truncated,
+    /// An integer is longer than ten bytes, or larger than its field holds.
+    #[error("an integer does not fit its field")]
+    Overflow,
+    /// A string is not UTF-8.
+    #[error("a string is not UTF-8")]
+    NotUtf8,
+    /// A batch does not begin with the mark of this protocol's version.
+    #[error("not a batch of version {} of the native protocol", crate::MAJOR)]
+    NotABatch,
+    /// A record of a type that this version does not know, and that may not be skipped.
+    #[error("unknown record type {0:#04x}")]
+    UnknownRecord(u8),
+    /// A record refers to an attachment that is not there.
+    #[error("an attachment is missing")]
+    Attachments,
+    /// A field of a PalmMessage has another wire type than its number says.
+    #[error("field {0} has a wrong wire type")]
+    WireType(u32),
+    /// A value that its field does not allow.
+    #[error("a value is not allowed in its field")]
+    Value,
+}
+
+/// Appends `value` to `out`.
+#[inline]
+pub(crate) fn write(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// The number of bytes that [`write`] appends for `value`.
+#[inline]
+pub(crate) fn len(value: u64) -> usize {
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+/// A cursor over bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    #[inline]
+    pub(crate) fn octet(&mut self) -> Result<u8, DecodeError> {
+        let octet = *self.bytes.get(self.at).ok_or(DecodeError::Truncated)?;
+        self.at += 1;
+        Ok(octet)
+    }
+
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        let first = self.octet()?;
+        if first < 0x80 {
+            return Ok(u64::from(first));
+        }
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..70).step_by(7) {
+            let octet = self.octet()?;
+            let group = u64::from(octet & 0x7f);
+            if shift == 63 && group > 1 {
+                return Err(DecodeError::Overflow);
+            }
+            value |= group << shift;
+            if octet < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Overflow)
+    }
+
+    /// The next `count` bytes.
+    #[inline]
+    pub(crate) fn take(&mut self, count: u64) -> Result<&'a [u8], DecodeError> {
+        let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
+        let end = self.at.checked_add(count).ok_or(DecodeError::Truncated)?;
+        let taken = self.bytes.get(self.at..end).ok_or(DecodeError::Truncated)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    /// A length, and that many bytes.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let count = self.varint()?;
+        self.take(count)
+    }
+
+    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotUtf8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_integer_survives(value: u64) {
+            let mut out = Vec::new();
+            write(value, &mut out);
+            prop_assert_eq!(out.len(), len(value));
+            let mut reader = Reader::new(&out);
+            prop_assert_eq!(reader.varint(), Ok(value));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+            let mut reader = Reader::new(&bytes);
+            while reader.bytes().is_ok() && !reader.is_empty() {}
+        }
+    }
+
+    #[test]
+    fn integers_past_64_bits_are_refused() {
+        assert_eq!(Reader::new(&[0xff; 10]).varint(), Err(DecodeError::Overflow));
+        assert_eq!(Reader::new(&[0x80; 11]).varint(), Err(DecodeError::Overflow));
+        let mut largest = [0xff; 10];
+        largest[9] = 1;
+        assert_eq!(Reader::new(&largest).varint(), Ok(u64::MAX));
+    }
+}
