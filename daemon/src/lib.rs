@@ -1,1 +1,8 @@
-//! The node and the worker host
+//! The node ([`node`]) and the worker host ([`host`]): the library behind the programs `pylmd` and `pylm-worker`.
+
+pub mod host;
+pub mod logging;
+pub mod node;
+pub mod service;
+pub mod settings;
+pub mod supervisor;

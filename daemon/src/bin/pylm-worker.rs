@@ -1,0 +1,2 @@
+//! The program `pylm-worker`: a worker host.
+fn main() {}

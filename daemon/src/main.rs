@@ -1,0 +1,2 @@
+//! The program `pylmd`: a node.
+fn main() {}
