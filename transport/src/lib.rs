@@ -1,1 +1,33 @@
-//! ZeroMQ frames and sockets, without copies and without losing what cannot be sent yet
+//! ZeroMQ frames and sockets, without copies and without losing what cannot be sent yet.
+//!
+//! The zmq crate takes a message by value and drops it when the socket is full, and copies what arrives as a
+//! multipart. This crate sits directly on the declarations of `zmq-sys` instead, the stock ones included:
+//!
+//! - [`Frame`] owns one `zmq_msg_t`; large buffers go in and out of it without a copy.
+//! - [`Socket`] never blocks: [`Socket::recv`] takes a whole multipart or nothing, [`Socket::send`] hands over a
+//!   whole multipart or leaves every frame with the caller.
+//! - [`Poller`] sleeps until one of many sockets has news; [`Waker`] ends that sleep from another thread.
+//! - [`Monitor`] tells what happens to a socket's connections.
+//! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages.
+//!
+//! All of the workspace's `unsafe` that concerns ZeroMQ is here.
+
+mod context;
+mod error;
+mod frame;
+mod monitor;
+mod options;
+mod poller;
+mod security;
+mod socket;
+mod tuning;
+
+pub use context::Context;
+pub use error::SendError;
+pub use frame::{Frame, Frames};
+pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
+pub use options::{KeepAlive, Options};
+pub use poller::{Key, Poller, Waker};
+pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
+pub use socket::{Events, Socket, SocketKind};
+pub use tuning::{raise_file_limit, tune_allocator};

@@ -1,0 +1,90 @@
+//! A context: the I/O threads of a process and the room for its sockets.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::error::{last_errno, last_error};
+use crate::{Options, Socket, SocketKind};
+
+/// Not declared by the stock `zmq-sys` for every libzmq: without it a context waits for unsent messages for ever.
+const BLOCKY: c_int = 70;
+
+/// A shared handle of a context. It ends when its last handle and its last socket are dropped.
+///
+/// That end waits only for what its sockets' [linger](Options::linger) allows, nothing by default.
+#[derive(Clone, Debug)]
+pub struct Context {
+    raw: Arc<RawContext>,
+}
+
+#[derive(Debug)]
+struct RawContext(NonNull<c_void>);
+
+// SAFETY: a ZeroMQ context may be used from any thread, by several at once.
+unsafe impl Send for RawContext {}
+// SAFETY: as above.
+unsafe impl Sync for RawContext {}
+
+impl Drop for RawContext {
+    fn drop(&mut self) {
+        // SAFETY: the context is alive, and every socket holds a handle, so that none is open any more.
+        while unsafe { zmq_sys::zmq_ctx_term(self.0.as_ptr()) } != 0 && last_errno() == zmq_sys::errno::EINTR
+        {
+        }
+    }
+}
+
+impl Context {
+    /// A context with one I/O thread, which is enough for some gigabytes per second, and with room for as many
+    /// sockets as libzmq allows.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptors left for it; see [`crate::raise_file_limit`].
+    pub fn new() -> io::Result<Self> {
+        Self::with_io_threads(1)
+    }
+
+    /// As [`Context::new`], with this number of I/O threads; none is enough where only `inproc` is used.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::new`].
+    pub fn with_io_threads(threads: u16) -> io::Result<Self> {
+        // SAFETY: takes nothing.
+        let raw = NonNull::new(unsafe { zmq_sys::zmq_ctx_new() }).ok_or_else(last_error)?;
+        let context = Self { raw: Arc::new(RawContext(raw)) };
+        context.set(zmq_sys::ZMQ_IO_THREADS as c_int, c_int::from(threads))?;
+        // SAFETY: the context is alive.
+        let limit = unsafe { zmq_sys::zmq_ctx_get(raw.as_ptr(), zmq_sys::ZMQ_SOCKET_LIMIT as c_int) };
+        context.set(zmq_sys::ZMQ_MAX_SOCKETS as c_int, limit)?;
+        context.set(BLOCKY, 0)?;
+        Ok(context)
+    }
+
+    /// A socket of this context, with `options` applied before anything can connect.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptors left, or libzmq refuses one of the options.
+    pub fn socket(&self, kind: SocketKind, options: &Options) -> io::Result<Socket> {
+        let socket = Socket::new(self, kind)?;
+        options.apply(&socket)?;
+        Ok(socket)
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut c_void {
+        self.raw.0.as_ptr()
+    }
+
+    fn set(&self, option: c_int, value: c_int) -> io::Result<()> {
+        // SAFETY: the context is alive.
+        match unsafe { zmq_sys::zmq_ctx_set(self.as_raw(), option, value) } {
+            0 => Ok(()),
+            _ => Err(last_error()),
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! A socket that never blocks, takes multiparts whole, and keeps what it cannot send.
+#![allow(unsafe_code)]
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_int, c_long, c_short, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+
+use zmq_sys::errno;
+
+use crate::error::{from_errno, last_errno, last_error};
+use crate::monitor::{self, Monitor, SharedPair};
+use crate::options::milliseconds;
+use crate::{Context, Frame, Frames, SendError};
+
+/// The kinds of ZeroMQ sockets, named as in its reference.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    Pair,
+    Pub,
+    Sub,
+    Req,
+    Rep,
+    Dealer,
+    Router,
+    Pull,
+    Push,
+    Xpub,
+    Xsub,
+    Stream,
+}
+
+impl SocketKind {
+    fn as_raw(self) -> c_int {
+        let raw = match self {
+            Self::Pair => zmq_sys::ZMQ_PAIR,
+            Self::Pub => zmq_sys::ZMQ_PUB,
+            Self::Sub => zmq_sys::ZMQ_SUB,
+            Self::Req => zmq_sys::ZMQ_REQ,
+            Self::Rep => zmq_sys::ZMQ_REP,
+            Self::Dealer => zmq_sys::ZMQ_DEALER,
+            Self::Router => zmq_sys::ZMQ_ROUTER,
+            Self::Pull => zmq_sys::ZMQ_PULL,
+            Self::Push => zmq_sys::ZMQ_PUSH,
+            Self::Xpub => zmq_sys::ZMQ_XPUB,
+            Self::Xsub => zmq_sys::ZMQ_XSUB,
+            Self::Stream => zmq_sys::ZMQ_STREAM,
+        };
+        raw as c_int
+    }
+
+    /// Whether a later part of a multipart can be refused after the first was taken: these kinds write into the pipe
+    /// of a peer that may go meanwhile. The others refuse the first part or none.
+    fn may_break_off(self) -> bool {
+        matches!(self, Self::Pair | Self::Push | Self::Dealer | Self::Req)
+    }
+
+    /// Whether libzmq, after such a break, drops what is left of the multipart until it sees a last part.
+    fn drops_the_rest(self) -> bool {
+        matches!(self, Self::Push | Self::Dealer | Self::Req)
+    }
+}
+
+/// What a socket is ready for, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// [`Socket::recv`] will find a message.
+    pub readable: bool,
+    /// [`Socket::send`] will find room, though not for every peer or topic of a ROUTER or XPUB.
+    pub writable: bool,
+}
+
+/// A ZeroMQ socket. It belongs to one thread at a time and holds its context open.
+#[derive(Debug)]
+pub struct Socket {
+    raw: NonNull<c_void>,
+    kind: SocketKind,
+    fd: RawFd,
+    /// Second references to the parts already handed over, for the kinds that may break off; empty between sends.
+    handed_over: RefCell<Frames>,
+    /// This side of the monitor stays open as long as libzmq may write to it.
+    monitor: RefCell<Option<SharedPair>>,
+    context: Context,
+}
+
+// SAFETY: a ZeroMQ socket may go from thread to thread, as long as one uses it at a time; it is not `Sync`.
+unsafe impl Send for Socket {}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.stop_monitor();
+        // SAFETY: the socket is alive and nobody can use it after this.
+        unsafe { zmq_sys::zmq_close(self.raw.as_ptr()) };
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(context: &Context, kind: SocketKind) -> io::Result<Self> {
+        // SAFETY: the context is alive, and the socket keeps it so.
+        let raw = NonNull::new(unsafe { zmq_sys::zmq_socket(context.as_raw(), kind.as_raw()) })
+            .ok_or_else(last_error)?;
+        let mut socket = Self {
+            raw,
+            kind,
+            fd: -1,
+            handed_over: RefCell::default(),
+            monitor: RefCell::default(),
+            context: context.clone(),
+        };
+        socket.fd = socket.get_int(zmq_sys::ZMQ_FD as c_int)?;
+        Ok(socket)
+    }
+
+    /// The kind that it was made as.
+    #[must_use]
+    pub fn kind(&self) -> SocketKind {
+        self.kind
+    }
+
+    /// Accepts connections at `endpoint`, and returns where: of `tcp://127.0.0.1:0` the port that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, not of this host, or malformed.
+    pub fn bind(&self, endpoint: &str) -> io::Result<String> {
+        self.at_endpoint(endpoint, zmq_sys::zmq_bind)?;
+        let mut name = vec![0_u8; 1024];
+        let len = self.get_bytes(zmq_sys::ZMQ_LAST_ENDPOINT as c_int, &mut name)?;
+        name.truncate(len.saturating_sub(1));
+        String::from_utf8(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Stops accepting connections at an endpoint that [`Socket::bind`] returned. Those that are there stay.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is not bound there.
+    pub fn unbind(&self, endpoint: &str) -> io::Result<()> {
+        self.at_endpoint(endpoint, zmq_sys::zmq_unbind)
+    }
+
+    /// Connects to `endpoint`, in the background, and again whenever the connection breaks.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint is malformed.
+    pub fn connect(&self, endpoint: &str) -> io::Result<()> {
+        self.at_endpoint(endpoint, zmq_sys::zmq_connect)
+    }
+
+    /// Ends a connection made by [`Socket::connect`] with the same endpoint.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn disconnect(&self, endpoint: &str) -> io::Result<()> {
+        self.at_endpoint(endpoint, zmq_sys::zmq_disconnect)
+    }
+
+    /// SUB: receive what begins with `prefix`, too. XPUB in manual mode: give the peer whose wish was just received
+    /// this subscription.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is of another kind.
+    pub fn subscribe(&self, prefix: &[u8]) -> io::Result<()> {
+        self.set_bytes(zmq_sys::ZMQ_SUBSCRIBE as c_int, prefix)
+    }
+
+    /// Takes back one [`Socket::subscribe`] with the same prefix.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is of another kind.
+    pub fn unsubscribe(&self, prefix: &[u8]) -> io::Result<()> {
+        self.set_bytes(zmq_sys::ZMQ_UNSUBSCRIBE as c_int, prefix)
+    }
+
+    /// Changes how long the socket goes on sending once it is dropped; see [`crate::Options::linger`].
+    ///
+    /// # Errors
+    ///
+    /// None is known.
+    pub fn set_linger(&self, time: Duration) -> io::Result<()> {
+        self.set_int(zmq_sys::ZMQ_LINGER as c_int, milliseconds(time))
+    }
+
+    /// Takes one whole multipart, if one waits, in place of what `into` held. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When this kind of socket does not receive, or not now.
+    #[inline]
+    pub fn recv(&self, into: &mut Frames) -> io::Result<bool> {
+        into.clear();
+        loop {
+            let mut frame = Frame::empty();
+            match self.recv_part(&mut frame) {
+                Ok(()) => {}
+                Err(errno::EAGAIN) if into.is_empty() => return Ok(false),
+                Err(number) => {
+                    into.clear();
+                    return Err(from_errno(number));
+                }
+            }
+            let more = frame.has_more();
+            into.push(frame);
+            if !more {
+                return Ok(true);
+            }
+        }
+    }
+
+    #[inline]
+    fn recv_part(&self, frame: &mut Frame) -> Result<(), i32> {
+        loop {
+            // SAFETY: socket and message are alive, and this thread is the socket's.
+            let outcome = unsafe {
+                zmq_sys::zmq_msg_recv(frame.as_raw(), self.raw.as_ptr(), zmq_sys::ZMQ_DONTWAIT as c_int)
+            };
+            if outcome >= 0 {
+                return Ok(());
+            }
+            match last_errno() {
+                errno::EINTR => {}
+                number => return Err(number),
+            }
+        }
+    }
+
+    /// Hands over `frames` as one multipart, all or nothing: afterwards they are empty, or on an error all still
+    /// there. A message handed over is not yet delivered; what a peer had not read when it died is lost with it.
+    ///
+    /// A peer may go while its multipart is being written. libzmq then takes back the parts it had; so does this
+    /// function, and reports [`SendError::Full`], as the socket may have other peers by the next attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] says whether to try again later, to choose another peer, or to give up. No frames at all are
+    /// an invalid message.
+    #[inline]
+    pub fn send(&self, frames: &mut Frames) -> Result<(), SendError> {
+        if frames.len() > 1 && self.kind.may_break_off() {
+            return self.send_keeping(frames);
+        }
+        let Some(last) = frames.len().checked_sub(1) else {
+            return Err(SendError::Other(io::ErrorKind::InvalidInput.into()));
+        };
+        for (index, frame) in frames.iter_mut().enumerate() {
+            self.send_part(frame, index < last).map_err(SendError::from_errno)?;
+        }
+        frames.clear();
+        Ok(())
+    }
+
+    /// Sends with a second reference to each part but the last, from which the multipart is put together again when
+    /// its pipe breaks.
+    fn send_keeping(&self, frames: &mut Frames) -> Result<(), SendError> {
+        let mut kept = self.handed_over.borrow_mut();
+        let last = frames.len() - 1;
+        let mut outcome = Ok(());
+        for index in 0..=last {
+            let frame = &mut frames[index];
+            if index < last {
+                kept.push(frame.share());
+            }
+            if let Err(number) = self.send_part(frame, index < last) {
+                if index > 0 && index < last && self.kind.drops_the_rest() {
+                    self.end_dropping();
+                }
+                for (frame, part) in frames[..index].iter_mut().zip(kept.drain(..)) {
+                    *frame = part;
+                }
+                outcome = Err(SendError::from_errno(number));
+                break;
+            }
+        }
+        kept.clear();
+        if outcome.is_ok() {
+            frames.clear();
+        }
+        outcome
+    }
+
+    /// Gives libzmq the last part that it waits for, and drops, after a multipart broke off before its last part.
+    #[cold]
+    fn end_dropping(&self) {
+        // Cannot be refused: it is dropped before any peer is looked for.
+        let _ = self.send_part(&mut Frame::empty(), false);
+    }
+
+    /// Hands over one frame as a whole message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::send`], with the frame.
+    #[inline]
+    pub fn send_one(&self, mut frame: Frame) -> Result<(), (SendError, Frame)> {
+        match self.send_part(&mut frame, false) {
+            Ok(()) => Ok(()),
+            Err(number) => Err((SendError::from_errno(number), frame)),
+        }
+    }
+
+    #[inline]
+    fn send_part(&self, frame: &mut Frame, more: bool) -> Result<(), i32> {
+        let flags = zmq_sys::ZMQ_DONTWAIT | if more { zmq_sys::ZMQ_SNDMORE } else { 0 };
+        loop {
+            // SAFETY: socket and message are alive, and this thread is the socket's. On success libzmq leaves an
+            // empty message behind, on failure the message as it was.
+            let outcome = unsafe { zmq_sys::zmq_msg_send(frame.as_raw(), self.raw.as_ptr(), flags as c_int) };
+            if outcome >= 0 {
+                return Ok(());
+            }
+            match last_errno() {
+                errno::EINTR => {}
+                number => return Err(number),
+            }
+        }
+    }
+
+    /// The descriptor that becomes readable when [`Socket::events`] may have changed; see [`crate::Poller`].
+    #[inline]
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    /// What the socket is ready for. Asking also takes note of what its descriptor tells of.
+    ///
+    /// # Errors
+    ///
+    /// None is known.
+    #[inline]
+    pub fn events(&self) -> io::Result<Events> {
+        let events = self.get_int(zmq_sys::ZMQ_EVENTS as c_int)?;
+        Ok(Events {
+            readable: events & zmq_sys::ZMQ_POLLIN as c_int != 0,
+            writable: events & zmq_sys::ZMQ_POLLOUT as c_int != 0,
+        })
+    }
+
+    /// Sleeps until a message waits, for `timeout` at most (`None`: for ever). Returns whether one does.
+    ///
+    /// # Errors
+    ///
+    /// None is known.
+    pub fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.wait(zmq_sys::ZMQ_POLLIN, timeout)
+    }
+
+    /// Sleeps until there is room to send, for `timeout` at most (`None`: for ever). Returns whether there is.
+    ///
+    /// # Errors
+    ///
+    /// None is known.
+    pub fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.wait(zmq_sys::ZMQ_POLLOUT, timeout)
+    }
+
+    fn wait(&self, event: u32, timeout: Option<Duration>) -> io::Result<bool> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut item = zmq_sys::zmq_pollitem_t {
+            socket: self.raw.as_ptr(),
+            fd: 0,
+            events: event as c_short,
+            revents: 0,
+        };
+        loop {
+            let milliseconds = match deadline {
+                // Rounded up, so that the last millisecond is slept and not spun.
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    c_long::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX)
+                }
+                None => -1,
+            };
+            // SAFETY: one item, alive, of a living socket that is this thread's.
+            match unsafe { zmq_sys::zmq_poll(&raw mut item, 1, milliseconds) } {
+                0 => return Ok(false),
+                1.. => return Ok(true),
+                _ if last_errno() == errno::EINTR => {}
+                _ => return Err(last_error()),
+            }
+        }
+    }
+
+    /// Starts to tell what happens to the socket's connections. An earlier monitor of the socket falls silent.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptors left.
+    pub fn monitor(&self) -> io::Result<Monitor> {
+        self.stop_monitor();
+        let endpoint = monitor::fresh_endpoint();
+        let name = CString::new(endpoint.as_str())?;
+        // SAFETY: the socket is alive and the name ends with a zero.
+        let outcome =
+            unsafe { zmq_sys::zmq_socket_monitor(self.raw.as_ptr(), name.as_ptr(), monitor::EVENTS) };
+        if outcome != 0 {
+            return Err(last_error());
+        }
+        let (monitor, pair) = Monitor::connect(&self.context, &endpoint)?;
+        *self.monitor.borrow_mut() = Some(pair);
+        Ok(monitor)
+    }
+
+    /// Ends what [`Socket::monitor`] started; so does dropping the socket. To drop the monitor alone is not enough:
+    /// what it would have told goes on to pile up.
+    pub fn stop_monitor(&self) {
+        let Some(pair) = self.monitor.borrow_mut().take() else { return };
+        // libzmq waits for ever when it tells something to a side that is closed, so its own side goes first.
+        // SAFETY: the socket is alive; no name means to stop. Cannot fail.
+        unsafe { zmq_sys::zmq_socket_monitor(self.raw.as_ptr(), ptr::null(), 0) };
+        drop(pair);
+    }
+
+    pub(crate) fn set_int(&self, option: c_int, value: c_int) -> io::Result<()> {
+        self.set_bytes(option, &value.to_ne_bytes())
+    }
+
+    pub(crate) fn set_bytes(&self, option: c_int, value: &[u8]) -> io::Result<()> {
+        // SAFETY: the socket is alive, and pointer and length are of one slice; libzmq copies.
+        let outcome =
+            unsafe { zmq_sys::zmq_setsockopt(self.raw.as_ptr(), option, value.as_ptr().cast(), value.len()) };
+        if outcome == 0 { Ok(()) } else { Err(last_error()) }
+    }
+
+    #[inline]
+    fn get_int(&self, option: c_int) -> io::Result<c_int> {
+        let mut value = [0; size_of::<c_int>()];
+        self.get_bytes(option, &mut value)?;
+        Ok(c_int::from_ne_bytes(value))
+    }
+
+    #[inline]
+    fn get_bytes(&self, option: c_int, value: &mut [u8]) -> io::Result<usize> {
+        let mut len = value.len();
+        loop {
+            // SAFETY: the socket is alive, and libzmq writes no more than the length it is given.
+            let outcome = unsafe {
+                zmq_sys::zmq_getsockopt(self.raw.as_ptr(), option, value.as_mut_ptr().cast(), &raw mut len)
+            };
+            match outcome {
+                0 => return Ok(len),
+                _ if last_errno() == errno::EINTR => {}
+                _ => return Err(last_error()),
+            }
+        }
+    }
+
+    fn at_endpoint(
+        &self,
+        endpoint: &str,
+        call: unsafe extern "C" fn(*mut c_void, *const std::ffi::c_char) -> c_int,
+    ) -> io::Result<()> {
+        let endpoint = CString::new(endpoint)?;
+        // SAFETY: the socket is alive, and the endpoint ends with a zero and is copied.
+        match unsafe { call(self.raw.as_ptr(), endpoint.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(last_error()),
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
+    }
+}
