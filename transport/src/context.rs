@@ -9,9 +9,6 @@ use std::sync::Arc;
 use crate::error::{last_errno, last_error};
 use crate::{Options, Socket, SocketKind};
 
-/// Not declared by the stock `zmq-sys` for every libzmq: without it a context waits for unsent messages for ever.
-const BLOCKY: c_int = 70;
-
 /// A shared handle of a context. It ends when its last handle and its last socket are dropped.
 ///
 /// That end waits only for what its sockets' [linger](Options::linger) allows, nothing by default.
@@ -61,7 +58,8 @@ impl Context {
         // SAFETY: the context is alive.
         let limit = unsafe { zmq_sys::zmq_ctx_get(raw.as_ptr(), zmq_sys::ZMQ_SOCKET_LIMIT as c_int) };
         context.set(zmq_sys::ZMQ_MAX_SOCKETS as c_int, limit)?;
-        context.set(BLOCKY, 0)?;
+        // Without it the end of a context waits for unsent messages for ever.
+        context.set(zmq_sys::ZMQ_BLOCKY as c_int, 0)?;
         Ok(context)
     }
 
