@@ -1,1 +1,14 @@
 //! What the end-to-end tests share: built programs, a Python environment, and processes that end with their test.
+//!
+//! Everything here is for tests, and fails as an assertion does: by a panic at the caller's line that says what was
+//! expected. A test that panics prints the output of its processes; see [`process`].
+
+pub mod address;
+pub mod capture;
+pub mod deadline;
+pub mod node;
+pub mod process;
+pub mod programs;
+pub mod pylm;
+pub mod python;
+pub mod ready;

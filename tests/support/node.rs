@@ -1,0 +1,131 @@
+//! Our own programs, running: the node on ports of its own choice, and worker hosts that serve it.
+
+use std::time::Duration;
+
+use crate::address::ANY_PORT;
+use crate::process::Process;
+use crate::programs::{Profile, programs};
+use crate::ready::Ready;
+
+/// How long a program may take until it says that it is ready.
+const START: Duration = Duration::from_secs(30);
+
+/// A running `pylmd`, and where it can be reached.
+pub struct Node {
+    /// The process.
+    pub process: Process,
+    /// What its ready line said.
+    pub ready: Ready,
+    /// Where pylm clients push their messages.
+    pub pull: String,
+    /// Where pylm clients subscribe to results.
+    pub publish: String,
+    /// Where pylm workers push their results.
+    pub worker_pull: String,
+    /// Where pylm workers pull their messages.
+    pub worker_push: String,
+    /// The cache service, and the native protocol.
+    pub db: String,
+}
+
+impl Node {
+    /// A debug build of `pylmd` with these arguments, ready; its ports are its own choice.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_as(Profile::Debug, args)
+    }
+
+    /// As [`Node::start`], of another build.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_as(profile: Profile, args: &[&str]) -> Self {
+        let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
+        Self::start_at(profile, &addresses.map(|flag| [flag, ANY_PORT]).concat(), args)
+    }
+
+    /// A node at the addresses that `self` has, for tests that start it again after its end.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_again(&self, profile: Profile, args: &[&str]) -> Self {
+        let flags = [
+            ["--pull", &*self.pull],
+            ["--pub", &*self.publish],
+            ["--worker-pull", &*self.worker_pull],
+            ["--worker-push", &*self.worker_push],
+            ["--db", &*self.db],
+        ];
+        Self::start_at(profile, &flags.concat(), args)
+    }
+
+    #[track_caller]
+    fn start_at(profile: Profile, addresses: &[&str], args: &[&str]) -> Self {
+        let program = programs(profile).program("pylmd");
+        let process = Process::plan("pylmd", program).args(addresses).args(args).start();
+        let ready = wait_until_ready(&process);
+        let field = |key| ready.field(key);
+        Self {
+            pull: field("pull"),
+            publish: field("pub"),
+            worker_pull: field("worker_pull"),
+            worker_push: field("worker_push"),
+            db: field("db"),
+            process,
+            ready,
+        }
+    }
+}
+
+/// A running `pylm-worker`.
+pub struct WorkerHost {
+    /// The process: a supervisor, in one process group with the child that does the work.
+    pub process: Process,
+    /// What its ready line said.
+    pub ready: Ready,
+}
+
+impl WorkerHost {
+    /// A debug build of `pylm-worker` called `name`, ready to serve the node at `db`, ours or pylm's.
+    ///
+    /// `plugins` are names or paths, as for `--plugin`; `args` are more arguments, such as `--slots 4`.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start(db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+        Self::start_as(Profile::Debug, db, plugins, name, args)
+    }
+
+    /// As [`WorkerHost::start`], of another build.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_as(profile: Profile, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+        let program = programs(profile).program("pylm-worker");
+        let process = Process::plan(name, program)
+            .args(["--db", db, "--name", name])
+            .args(plugins.iter().flat_map(|plugin| ["--plugin", plugin]))
+            .args(args)
+            .start();
+        let ready = wait_until_ready(&process);
+        Self { process, ready }
+    }
+}
+
+#[track_caller]
+fn wait_until_ready(process: &Process) -> Ready {
+    let line = process.wait_for_line(" ready ", START);
+    Ready::parse(&line).unwrap_or_else(|| panic!("not a ready line: {line}"))
+}

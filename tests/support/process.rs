@@ -1,0 +1,272 @@
+//! A child process that cannot outlive its test, and whose output is at hand when the test fails.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use crate::capture::{Capture, Stream};
+
+/// Lines of a process's output that a failed test shows.
+const SHOWN: usize = 60;
+
+/// Processes of this test binary that have not been reaped, by process id.
+static ALIVE: Mutex<BTreeMap<i32, (String, Capture)>> = Mutex::new(BTreeMap::new());
+
+fn alive() -> MutexGuard<'static, BTreeMap<i32, (String, Capture)>> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kill every process that this test binary has started, and show what each wrote last.
+pub fn kill_all() {
+    for (id, (name, capture)) in std::mem::take(&mut *alive()) {
+        if let Some(group) = Pid::from_raw(id) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        eprintln!("--- {name} ({id}), killed\n{}", capture.tail(SHOWN));
+    }
+}
+
+/// A running child process.
+///
+/// It has a process group and a temporary working folder of its own. When it is dropped the whole group is killed, the
+/// process is reaped, and its output is printed if the test panicked.
+pub struct Process {
+    name: String,
+    child: Child,
+    id: Pid,
+    status: Option<ExitStatus>,
+    capture: Capture,
+    readers: Vec<JoinHandle<()>>,
+    stdin: Option<ChildStdin>,
+    folder: TempDir,
+}
+
+/// What to start; see [`Process::plan`].
+pub struct Plan {
+    name: String,
+    command: Command,
+}
+
+impl Process {
+    /// A plan to run `program`, called `name` in the output of a failed test.
+    ///
+    /// Its standard input is a pipe that stays open until [`Process::close_stdin`], or the end of this process.
+    #[must_use]
+    pub fn plan(name: &str, program: impl AsRef<OsStr>) -> Plan {
+        Plan { name: name.to_owned(), command: Command::new(program) }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id.as_raw_nonzero().get()
+    }
+
+    /// Its working folder, empty at the start, and gone when the process is dropped.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The first line of either stream that contains `pattern`, waiting for it up to `timeout`.
+    ///
+    /// # Panics
+    /// When the time is up, or the process has closed its output without such a line.
+    #[track_caller]
+    pub fn wait_for_line(&self, pattern: &str, timeout: Duration) -> String {
+        let found = self.capture.wait_for(timeout, |line| line.contains(pattern));
+        found.unwrap_or_else(|| panic!("{} did not write {pattern:?} within {timeout:?}", self.name))
+    }
+
+    /// As [`Process::wait_for_line`], for any condition, without a panic.
+    pub fn find_line(&self, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.capture.wait_for(timeout, wanted)
+    }
+
+    /// What it has written to standard output so far, line by line. After [`Process::wait`] that is all of it.
+    #[must_use]
+    #[track_caller]
+    pub fn stdout_lines(&self) -> Vec<String> {
+        self.capture.lines(Stream::Out)
+    }
+
+    /// As [`Process::stdout_lines`], as it was written.
+    #[must_use]
+    #[track_caller]
+    pub fn stdout_bytes(&self) -> Vec<u8> {
+        self.capture.bytes(Stream::Out)
+    }
+
+    /// What it has written to standard error so far, line by line.
+    #[must_use]
+    #[track_caller]
+    pub fn stderr_lines(&self) -> Vec<String> {
+        self.capture.lines(Stream::Err)
+    }
+
+    /// Write to its standard input.
+    ///
+    /// # Panics
+    /// Where the input is closed on either side.
+    #[track_caller]
+    pub fn write_stdin(&mut self, bytes: &[u8]) {
+        let Some(stdin) = &mut self.stdin else { panic!("standard input of {} is closed", self.name) };
+        if let Err(error) = stdin.write_all(bytes).and_then(|()| stdin.flush()) {
+            panic!("cannot write to {}: {error}", self.name);
+        }
+    }
+
+    /// Close its standard input.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Send a signal to the process itself, not to its children. A process that has ended gets none.
+    pub fn signal(&self, signal: Signal) {
+        if self.status.is_none() {
+            let _ = kill_process(self.id, signal);
+        }
+    }
+
+    /// Kill it and everything in its process group, and reap it.
+    pub fn kill(&mut self) {
+        let _ = kill_process_group(self.id, Signal::KILL);
+        if let Ok(status) = self.child.wait() {
+            self.status = Some(status);
+        }
+        alive().remove(&self.id());
+    }
+
+    /// How it has ended, or `None` while it runs.
+    ///
+    /// # Panics
+    /// Where the system cannot say.
+    #[track_caller]
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self
+                .child
+                .try_wait()
+                .unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.name));
+            if self.status.is_some() {
+                // What it had written is complete once its streams have ended; children may hold them open for longer.
+                let end = Instant::now() + Duration::from_secs(2);
+                while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < end {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        self.status
+    }
+
+    /// Wait for its end.
+    ///
+    /// # Panics
+    /// When `timeout` has passed.
+    #[track_caller]
+    pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
+        let end = Instant::now() + timeout;
+        loop {
+            if let Some(status) = self.try_wait() {
+                return status;
+            }
+            assert!(Instant::now() < end, "{} has not ended within {timeout:?}", self.name);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Wait for its end, and see that it is exit code 0.
+    ///
+    /// # Panics
+    /// When `timeout` has passed, or with any other end.
+    #[track_caller]
+    pub fn wait_for_success(&mut self, timeout: Duration) {
+        let status = self.wait(timeout);
+        assert!(status.success(), "{} ended with {status}", self.name);
+    }
+
+    /// Its resident memory, in bytes.
+    ///
+    /// # Panics
+    /// Where the process has ended, or the system has no `/proc`.
+    #[must_use]
+    #[track_caller]
+    pub fn rss_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
+        let kibibytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|number| number.parse::<u64>().ok());
+        kibibytes.unwrap_or_else(|| panic!("{} has no resident memory: it has ended", self.name)) << 10
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            let ended = self.status.map_or_else(String::new, |status| format!(", {status}"));
+            eprintln!("--- {} ({}{ended})\n{}", self.name, self.id(), self.capture.tail(SHOWN));
+        }
+    }
+}
+
+impl Plan {
+    /// Add arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Set an environment variable.
+    #[must_use]
+    pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Start it.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn start(mut self) -> Process {
+        let name = self.name;
+        let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary folder for {name}: {error}"));
+        self.command.current_dir(folder.path()).process_group(0);
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap_or_else(|error| {
+            panic!("cannot start {name} ({:?}): {error}", self.command.get_program())
+        });
+        let id = Pid::from_child(&child);
+        let capture = Capture::default();
+        let out = child.stdout.take().map(|stream| capture.read(Stream::Out, stream));
+        let err = child.stderr.take().map(|stream| capture.read(Stream::Err, stream));
+        let stdin = child.stdin.take();
+        alive().insert(id.as_raw_nonzero().get(), (name.clone(), capture.clone()));
+        Process {
+            name,
+            child,
+            id,
+            status: None,
+            capture,
+            readers: out.into_iter().chain(err).collect(),
+            stdin,
+            folder,
+        }
+    }
+}
