@@ -1,0 +1,126 @@
+//! What can be chosen for a client and for each of its jobs.
+
+use crate::state::window::Window;
+use pylm_protocol::DEFAULT_MAX_MESSAGE;
+use std::time::Duration;
+
+/// The address at which a node listens unless it is told otherwise.
+pub const DEFAULT_ADDRESS: &str = "tcp://127.0.0.1:5559";
+
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(5);
+const DEFAULT_WINDOW: u64 = 32_768;
+const DEFAULT_WINDOW_BYTES: u64 = 64 << 20;
+
+/// How to connect to a node.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    pub(crate) address: String,
+    pub(crate) name: String,
+    pub(crate) software: String,
+    pub(crate) patience: Duration,
+    pub(crate) max_message: u64,
+}
+
+impl ClientOptions {
+    /// For the node whose db socket is at this address, such as [`DEFAULT_ADDRESS`].
+    pub fn new(address: impl Into<String>) -> Self {
+        ClientOptions {
+            address: address.into(),
+            name: "client".into(),
+            software: concat!("pylm-client ", env!("CARGO_PKG_VERSION")).into(),
+            patience: DEFAULT_PATIENCE,
+            max_message: DEFAULT_MAX_MESSAGE,
+        }
+    }
+
+    /// By what name the node's logs call this client; `client` unless said otherwise.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Program and version, for the node's logs.
+    #[must_use]
+    pub fn software(mut self, software: impl Into<String>) -> Self {
+        self.software = software.into();
+        self
+    }
+
+    /// How long to wait for the node's first greeting; 5 s unless said otherwise. A connection that is lost later is tried
+    /// again for as long as the client lives.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The largest result to accept, in bytes; 128 MiB unless said otherwise.
+    #[must_use]
+    pub fn max_message(mut self, bytes: u64) -> Self {
+        self.max_message = bytes.max(1);
+        self
+    }
+}
+
+/// How a job is to be done.
+#[derive(Debug, Clone)]
+pub struct JobOptions {
+    pub(crate) pipeline: Option<String>,
+    pub(crate) ordered: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) window: Window,
+    pub(crate) outputs: Window,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        let window = Window { messages: DEFAULT_WINDOW, bytes: DEFAULT_WINDOW_BYTES };
+        JobOptions { pipeline: None, ordered: false, timeout: None, window, outputs: window }
+    }
+}
+
+impl JobOptions {
+    /// The defaults: outputs as they come, no limit of time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The `pipeline` field of the job's messages, which functions can read; the job's identity unless said otherwise.
+    #[must_use]
+    pub fn pipeline(mut self, pipeline: impl Into<String>) -> Self {
+        self.pipeline = Some(pipeline.into());
+        self
+    }
+
+    /// Whether outputs come in the order of their messages. Outputs of later messages then wait, in memory, for those of
+    /// earlier ones; submitting stays at most a window ahead of the oldest message that has not ended.
+    #[must_use]
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    /// How long each message may take; it then fails with code `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many messages, and bytes of their payload, the job holds at most from `send` to their end: 32,768 and 64 MiB
+    /// unless said otherwise. The node may allow less to be under way.
+    #[must_use]
+    pub fn window(mut self, messages: u64, bytes: u64) -> Self {
+        self.window = Window { messages: messages.max(1), bytes: bytes.max(1) };
+        self
+    }
+
+    /// How many outputs, and bytes of them, wait for the application at most: 32,768 and 64 MiB unless said otherwise. An
+    /// application that takes none holds its job back, and nobody else's.
+    #[must_use]
+    pub fn output_window(mut self, outputs: u64, bytes: u64) -> Self {
+        self.outputs = Window { messages: outputs.max(1), bytes: bytes.max(1) };
+        self
+    }
+}

@@ -1,0 +1,412 @@
+//! One client over all of its connections: greeting, heartbeats, and whose record is whose.
+
+use super::calls::{CacheAnswer, CacheCall, Calls};
+use super::job::Job;
+use super::window::Window;
+use crate::Error;
+use bytes::Bytes;
+use pylm_protocol::palm::PalmMessage;
+use pylm_protocol::{
+    BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, MAJOR, MINOR, Record, Role, codes,
+};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// How often a question for the protocol's version is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// From this size on a message is announced, as it may take longer than the node waits for a sign of life.
+const ANNOUNCE_FROM: usize = 4 << 20;
+
+/// The slowest link that is reckoned with, in bytes per millisecond.
+const SLOWEST_LINK: usize = 256;
+
+/// The most patience that a node may ask for, in milliseconds.
+const MOST_PATIENCE: u64 = 3_600_000;
+
+/// Who the client is.
+#[derive(Debug, Clone)]
+pub(crate) struct Introduction {
+    pub(crate) peer: Uuid,
+    pub(crate) name: String,
+    pub(crate) software: String,
+    /// The largest payload that the client takes, in bytes.
+    pub(crate) max_message: u64,
+    /// The node's address, for errors.
+    pub(crate) address: String,
+}
+
+/// Where the present connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Down,
+    /// Whether this is a native node is being asked, next at that time.
+    Asking {
+        ask_at: Instant,
+    },
+    /// Hello is due.
+    Fresh,
+    /// Hello was sent.
+    Greeting,
+    Up,
+    /// The node takes no more messages.
+    Draining,
+}
+
+/// What a session wants to send as one ZeroMQ message.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// A PalmMessage for the cache service, behind an empty frame.
+    Question(Vec<u8>),
+    /// A batch and its attachments.
+    Batch(Vec<u8>, Vec<Bytes>),
+}
+
+/// Why a connection is of no more use.
+#[derive(Debug)]
+pub(crate) enum Break {
+    /// To be followed by another; the cause in words.
+    Lost(String),
+    /// For good.
+    Final(Error),
+}
+
+/// The lengths of time by which the two sides know each other alive.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm {
+    heartbeat: Duration,
+    silence: Duration,
+}
+
+const DEFAULT_RHYTHM: Rhythm = Rhythm { heartbeat: Duration::from_secs(1), silence: Duration::from_secs(5) };
+
+/// A client's side of the protocol; `W` is whoever waits for the answer to a cache call.
+#[derive(Debug)]
+pub(crate) struct Session<W> {
+    introduction: Introduction,
+    link: Link,
+    rhythm: Rhythm,
+    /// Whether this address has proved to be a native node.
+    proven: bool,
+    node_max_message: u64,
+    said_at: Instant,
+    /// When the node counts as lost if nothing is heard until then.
+    lost_at: Instant,
+    jobs: BTreeMap<u32, Job>,
+    /// The job whose turn it was last.
+    served: u32,
+    /// Jobs to which something has come.
+    touched: Vec<u32>,
+    calls: Calls<W>,
+    answers: Vec<(W, CacheAnswer)>,
+    writer: BatchWriter,
+    /// A large message that waits for its announcement.
+    announced: Option<Outgoing>,
+}
+
+impl<W> Session<W> {
+    pub(crate) fn new(introduction: Introduction, now: Instant) -> Self {
+        Session {
+            introduction,
+            link: Link::Down,
+            rhythm: DEFAULT_RHYTHM,
+            proven: false,
+            node_max_message: DEFAULT_MAX_MESSAGE,
+            said_at: now,
+            lost_at: now,
+            jobs: BTreeMap::new(),
+            served: 0,
+            touched: Vec::new(),
+            calls: Calls::default(),
+            answers: Vec::new(),
+            writer: BatchWriter::new(),
+            announced: None,
+        }
+    }
+
+    // What the application does.
+
+    pub(crate) fn add_job(&mut self, number: u32, job: Job) {
+        self.jobs.insert(number, job);
+    }
+
+    pub(crate) fn job(&mut self, number: u32) -> Option<&mut Job> {
+        self.jobs.get_mut(&number)
+    }
+
+    pub(crate) fn remove_job(&mut self, number: u32) {
+        self.jobs.remove(&number);
+    }
+
+    pub(crate) fn jobs(&mut self) -> impl Iterator<Item = (u32, &mut Job)> {
+        self.jobs.iter_mut().map(|(&number, job)| (number, job))
+    }
+
+    pub(crate) fn call(&mut self, call: CacheCall, waiting: W) {
+        self.calls.push(call, waiting);
+    }
+
+    /// The last words, which cancel every job. Nothing may be sent after them.
+    pub(crate) fn goodbye(&mut self) -> Option<Outgoing> {
+        matches!(self.link, Link::Greeting | Link::Up | Link::Draining).then(|| {
+            self.writer.push(&Record::Goodbye {});
+            self.take_batch()
+        })
+    }
+
+    // What the connection does.
+
+    /// A fresh connection can be used.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.link = if self.proven { Link::Fresh } else { Link::Asking { ask_at: now } };
+        self.said_at = now;
+        self.lost_at = now + self.rhythm.silence;
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self) {
+        if self.link != Link::Down {
+            self.link = Link::Down;
+            self.announced = None;
+            self.jobs.values_mut().for_each(Job::disconnected);
+            self.calls.disconnected();
+        }
+    }
+
+    /// Whether the node has greeted.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up | Link::Draining)
+    }
+
+    /// The largest payload that the node takes, in bytes.
+    pub(crate) fn node_max_message(&self) -> u64 {
+        self.node_max_message
+    }
+
+    /// When [`transmit`](Self::transmit) or [`check`](Self::check) will have something to do if nothing else happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.link {
+            Link::Down => None,
+            Link::Asking { ask_at } => Some(ask_at.min(self.lost_at)),
+            Link::Fresh => Some(self.said_at),
+            Link::Greeting | Link::Up | Link::Draining => {
+                Some(self.lost_at.min(self.said_at + self.rhythm.heartbeat))
+            }
+        }
+    }
+
+    /// Looks whether the node has been silent for too long. To be asked when everything that came was received.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Break> {
+        match self.link {
+            Link::Down => Ok(()),
+            _ if now < self.lost_at => Ok(()),
+            Link::Asking { .. } => Err(Break::Lost("it accepts connections, but does not answer".into())),
+            _ => Err(Break::Lost("nothing was heard from the node for too long".into())),
+        }
+    }
+
+    /// What is to be sent next; nothing when all is said.
+    pub(crate) fn transmit(&mut self, now: Instant) -> Option<Outgoing> {
+        if let Some(announced) = self.announced.take() {
+            return Some(announced);
+        }
+        match self.link {
+            Link::Down => return None,
+            Link::Asking { ask_at } if now < ask_at => return None,
+            Link::Asking { .. } => {
+                self.link = Link::Asking { ask_at: now + ASK_AGAIN };
+                return Some(Outgoing::Question(self.question()));
+            }
+            Link::Fresh => self.hello(),
+            Link::Greeting | Link::Up | Link::Draining => {}
+        }
+        self.calls.transmit(&mut self.writer);
+        self.transmit_jobs();
+        if self.writer.is_empty() {
+            if now < self.said_at + self.rhythm.heartbeat {
+                return None;
+            }
+            self.writer.push(&Record::Heartbeat { patience: 0 });
+        }
+        self.said_at = now;
+        let size = self.writer.bytes();
+        let batch = self.take_batch();
+        if size < ANNOUNCE_FROM {
+            return Some(batch);
+        }
+        self.announced = Some(batch);
+        self.writer.push(&Record::Heartbeat { patience: (size / SLOWEST_LINK) as u64 });
+        Some(self.take_batch())
+    }
+
+    fn question(&self) -> Vec<u8> {
+        PalmMessage {
+            client: &self.introduction.name,
+            function: "_.get",
+            payload: DISCOVERY_KEY.as_bytes(),
+            ..PalmMessage::default()
+        }
+        .encode()
+    }
+
+    fn hello(&mut self) {
+        self.link = Link::Greeting;
+        self.writer.push(&Record::Hello {
+            minor: MINOR,
+            role: Role::Client,
+            peer: self.introduction.peer,
+            name: &self.introduction.name,
+            software: &self.introduction.software,
+            max_message: self.introduction.max_message,
+            functions: Vec::new(),
+            limit: 0,
+            limit_bytes: 0,
+        });
+    }
+
+    /// Fills the batch, beginning behind the job whose turn it was last, so that none waits for another's messages.
+    fn transmit_jobs(&mut self) {
+        let draining = self.link == Link::Draining;
+        let from = self.served + 1;
+        let max_message = self.node_max_message;
+        for range in [from..u32::MAX, 0..from] {
+            for (&number, job) in self.jobs.range_mut(range) {
+                if self.writer.is_full() {
+                    return;
+                }
+                if job.has_to_send(draining) {
+                    job.transmit(draining, max_message, &mut self.writer);
+                    self.served = number;
+                    self.touched.push(number);
+                }
+            }
+        }
+    }
+
+    fn take_batch(&mut self) -> Outgoing {
+        let (frame, attachments) = self.writer.take();
+        Outgoing::Batch(frame, attachments)
+    }
+
+    /// Takes one ZeroMQ message.
+    ///
+    /// # Errors
+    /// When the connection is of no more use.
+    pub(crate) fn receive(&mut self, frames: &[Bytes], now: Instant) -> Result<(), Break> {
+        let Some((frame, attachments)) = frames.split_first() else { return Ok(()) };
+        self.lost_at = now + self.rhythm.silence;
+        if frame.is_empty() {
+            return match (self.link, attachments) {
+                (Link::Asking { .. }, [value]) => self.discovered(value),
+                // The answer to a question that was asked again.
+                _ => Ok(()),
+            };
+        }
+        let mut reader = BatchReader::new(frame, attachments).map_err(violation)?;
+        while let Some(record) = reader.next_record().map_err(violation)? {
+            self.take(record, now)?;
+        }
+        Ok(())
+    }
+
+    fn discovered(&mut self, value: &[u8]) -> Result<(), Break> {
+        if value.is_empty() {
+            return Err(Break::Final(Error::NotNative { address: self.introduction.address.clone() }));
+        }
+        let theirs = String::from_utf8_lossy(value).into_owned();
+        match theirs.split_once('.').map(|(major, _)| major.parse::<u8>()) {
+            Some(Ok(MAJOR)) => {
+                self.link = Link::Fresh;
+                Ok(())
+            }
+            Some(Ok(_)) => Err(Break::Final(Error::Version { theirs })),
+            _ => Err(Break::Final(Error::NotNative { address: self.introduction.address.clone() })),
+        }
+    }
+
+    fn take(&mut self, record: Record<'_>, now: Instant) -> Result<(), Break> {
+        match record {
+            Record::Reply { job, number, payload } => self.output(job, |job| job.reply(number, payload.0)),
+            Record::Result { job, number, flags, place, payload } => {
+                self.output(job, |job| job.result(number, flags, place, payload.0));
+            }
+            Record::Done { job, number, results } => self.output(job, |job| job.done(number, results)),
+            Record::Failed { job, number, code, text, .. } => {
+                self.output(job, |job| job.failed(number, code, text));
+            }
+            Record::Opened { job, state, epoch, next, window, window_bytes } => {
+                let window = Window { messages: window, bytes: window_bytes };
+                self.output(job, |job| job.opened(state, epoch, next, window));
+            }
+            Record::Window { job, window, window_bytes } => {
+                let window = Window { messages: window, bytes: window_bytes };
+                self.output(job, |job| job.set_window(window));
+            }
+            Record::Cancelled { job } => self.output(job, Job::node_cancelled),
+            // The client keeps every message until its end, and so needs not know that the node has it.
+            Record::Accepted { .. } => {}
+            Record::Answer { call, status, payload } => {
+                self.answers.extend(self.calls.answer(call, status, payload.0));
+            }
+            Record::Heartbeat { patience } => {
+                self.lost_at = self.lost_at.max(now + Duration::from_millis(patience.min(MOST_PATIENCE)));
+            }
+            Record::Welcome { heartbeat, silence, max_message, .. } => {
+                self.welcome(heartbeat, silence, max_message, now);
+            }
+            Record::Goodbye {} if self.link == Link::Up => self.link = Link::Draining,
+            Record::Goodbye {} => {}
+            Record::Reset { code, text } if codes::is_final(code) => {
+                return Err(Break::Final(Error::Refused { code: code.into(), text: text.into() }));
+            }
+            Record::Reset { code, text } => {
+                return Err(Break::Lost(format!("the node reset the session: {code}: {text}")));
+            }
+            other => {
+                return Err(Break::Lost(format!(
+                    "the node sent {}, which is a client's or host's",
+                    other.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, heartbeat: u64, silence: u64, max_message: u64, now: Instant) {
+        self.link = Link::Up;
+        self.proven = true;
+        let or = |value, default| if value == 0 { default } else { Duration::from_millis(value) };
+        self.rhythm = Rhythm {
+            heartbeat: or(heartbeat, DEFAULT_RHYTHM.heartbeat),
+            silence: or(silence, DEFAULT_RHYTHM.silence),
+        };
+        self.lost_at = now + self.rhythm.silence;
+        self.node_max_message = if max_message == 0 { DEFAULT_MAX_MESSAGE } else { max_message };
+    }
+
+    /// Hands something to its job; what is for a job that is over crossed that on its way.
+    #[inline]
+    fn output(&mut self, number: u32, take: impl FnOnce(&mut Job)) {
+        if let Some(job) = self.jobs.get_mut(&number) {
+            take(job);
+            if self.touched.last() != Some(&number) {
+                self.touched.push(number);
+            }
+        }
+    }
+
+    /// The jobs to which something has come since the last call, perhaps more than once.
+    pub(crate) fn take_touched(&mut self, into: &mut Vec<u32>) {
+        into.append(&mut self.touched);
+    }
+
+    /// The answers to cache calls that have come.
+    pub(crate) fn take_answers(&mut self) -> impl Iterator<Item = (W, CacheAnswer)> {
+        self.answers.drain(..)
+    }
+}
+
+fn violation(error: pylm_protocol::DecodeError) -> Break {
+    Break::Lost(format!("the node broke the protocol: {error}"))
+}
