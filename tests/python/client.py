@@ -30,8 +30,9 @@ def arguments():
     parser.add_argument("--delete", action="append", default=[], metavar="KEY", help="delete when the job has ended")
     parser.add_argument("--cache", default="", help="the cache field of every message")
     parser.add_argument("--session", help="the pipeline of every message, and the prefix of the keys that are set")
-    parser.add_argument("--pause-after", type=int, default=-1, metavar="N", help="read nothing for a while after N results")
+    parser.add_argument("--pause-after", type=int, default=-1, metavar="N", help="read nothing for a while after N")
     parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--tell-after", type=int, default=-1, metavar="N", help="say on standard error when N came")
     parser.add_argument("--send-after", type=float, default=0.0, metavar="SECONDS",
                         help="wait before the first message, until a subscription must have arrived")
     parser.add_argument("--send-pause", type=float, default=0.0, metavar="SECONDS", help="between messages")
@@ -80,7 +81,9 @@ def results(client, options):
             for number, result in enumerate(client.job(function, payloads(options), wanted, options.cache), 1):
                 read.put(result)
                 if number == options.pause_after:
+                    print(f"pausing after {number} results", file=sys.stderr, flush=True)
                     time.sleep(options.pause)
+                    print("reading again", file=sys.stderr, flush=True)
 
     threading.Thread(target=reader, daemon=True).start()
     for _ in range(expected):
@@ -116,6 +119,8 @@ def main():
                 checker.take(result)
             else:
                 print(result)
+            if seen == options.tell_after:
+                print(f"{seen} results", file=sys.stderr, flush=True)
     except TimeoutError:
         late = True
         print(f"no result for {options.timeout} s, after {seen}", file=sys.stderr)

@@ -270,3 +270,47 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::Process;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn output_of_both_streams_is_captured_to_the_end() {
+        let mut shell =
+            Process::plan("shell", "sh").args(["-c", "echo one; echo two >&2; printf three"]).start();
+        assert_eq!(shell.wait_for_line("tw", SOON), "two");
+        shell.wait_for_success(SOON);
+        assert_eq!(shell.stdout_lines(), ["one", "three"]);
+        assert_eq!(shell.stdout_bytes(), b"one\nthree");
+        assert_eq!(shell.find_line(SOON, |line| line == "four"), None);
+    }
+
+    #[test]
+    fn a_dropped_process_takes_its_children_with_it() {
+        let shell = Process::plan("shell", "sh").args(["-c", "sleep 600 & echo $!; wait"]).start();
+        let child = shell.find_line(SOON, |_| true).unwrap();
+        let (shell_entry, child_entry) = (format!("/proc/{}", shell.id()), format!("/proc/{child}/cmdline"));
+        assert!(shell.rss_bytes() > 0);
+        drop(shell);
+        assert!(!Path::new(&shell_entry).exists());
+        // The orphan is reaped by whoever adopts it, at a time of its own: killed, it has no command line.
+        while std::fs::read(&child_entry).is_ok_and(|line| !line.is_empty()) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn standard_input_reaches_the_process() {
+        let mut cat = Process::plan("cat", "cat").start();
+        cat.write_stdin(b"hello\n");
+        cat.wait_for_line("hello", SOON);
+        cat.close_stdin();
+        cat.wait_for_success(SOON);
+    }
+}
