@@ -1,5 +1,6 @@
 //! A limit on the time that a test may take.
 
+use std::io::{Write, stderr};
 use std::process::abort;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -22,7 +23,7 @@ pub fn deadline(limit: Duration) -> Deadline {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     thread::spawn(move || {
         if dropped.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{test} has not ended within {limit:?}");
+            let _ = writeln!(stderr(), "{test} has not ended within {limit:?}");
             process::kill_all();
             abort();
         }
