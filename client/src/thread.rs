@@ -210,6 +210,7 @@ impl ClientThread {
     }
 
     fn after_receiving(&mut self) {
+        self.desk.set_max_message(self.session.node_max_message());
         if self.session.is_up() && self.desk.status() != Status::Connected {
             self.desk.set_status(Status::Connected);
             self.backoff.reset();
@@ -217,7 +218,6 @@ impl ClientThread {
                 let _ = first.reply.send(Ok(()));
             }
         }
-        self.desk.set_max_message(self.session.node_max_message());
         for (waiter, answer) in self.session.take_answers() {
             let _ = waiter.send(answer);
         }
