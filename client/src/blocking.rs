@@ -75,10 +75,16 @@ impl Client {
     }
 }
 
-/// As [`crate::JobSender`].
+/// As [`crate::JobSender`]; one half of a job may be blocking and the other async.
 #[derive(Debug)]
 pub struct JobSender {
     inner: crate::JobSender,
+}
+
+impl From<crate::JobSender> for JobSender {
+    fn from(inner: crate::JobSender) -> Self {
+        JobSender { inner }
+    }
 }
 
 impl JobSender {
