@@ -1,2 +1,7 @@
 //! The program `pylmd`: a node.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pylmd::node::main()
+}

@@ -1,1 +1,32 @@
-//! The node.
+//! A node: one thread that routes, and the threads of its hooks.
+//!
+//! A message travels one way through it, and the files show that way:
+//! [`ingress`] → [`scatter`] → [`dispatch`] → (worker) → [`gather`] → [`route`] → [`egress`].
+
+pub mod bounds;
+mod cache;
+mod config;
+mod dispatch;
+mod egress;
+mod flags;
+mod gather;
+mod hook;
+mod hosts;
+mod ingress;
+mod ledger;
+mod message;
+pub mod pylm;
+mod route;
+mod router;
+mod running;
+mod scatter;
+mod session;
+mod sessions;
+mod sockets;
+mod stream;
+
+pub use config::{NodeConfig, PeerPorts};
+pub use flags::main;
+pub(crate) use router::Router;
+pub use running::{Addresses, Command, Node, StartError};
+pub use sockets::BindError;

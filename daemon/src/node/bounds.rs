@@ -1,0 +1,56 @@
+//! Every bound of the node, in one place; `docs/bounds.md` is the table for users. A bound always admits one message.
+
+use std::time::Duration;
+
+/// Messages of one job without an end.
+pub const WINDOW: u64 = 16_384;
+/// Bytes of their payloads.
+pub const WINDOW_BYTES: u64 = 64 << 20;
+/// Parts of one job that scatter may have made and that have not ended.
+pub const ROOM: usize = 8_192;
+/// Bytes of their payloads.
+pub const ROOM_BYTES: usize = 64 << 20;
+/// Results of one lease that a host may send before the node says that there is room for more.
+pub const LEASE_RESULTS: u64 = 256;
+/// Bytes of them.
+pub const LEASE_RESULT_BYTES: u64 = 8 << 20;
+/// Results that wait for a pylm client, beyond which its job is held back.
+pub const PYLM_OUTBOX: usize = 4_096;
+/// Bytes of them.
+pub const PYLM_OUTBOX_BYTES: usize = 16 << 20;
+/// Leases out at one pylm worker, at first and at most: it adapts to the worker's pace in between.
+pub const PYLM_LIMIT: std::ops::RangeInclusive<u64> = 4..=2_048;
+/// Bytes out at one host that says nothing of its own, and at each pylm worker.
+pub const HOST_BYTES: u64 = 64 << 20;
+/// Work that a pylm worker is given ahead.
+pub const WORK_AHEAD: Duration = Duration::from_millis(5);
+/// ZeroMQ messages that libzmq may keep for one peer. Windows and limits bound what is under way, not this.
+pub const HIGH_WATER_MARK: u32 = 10_000;
+/// Frames may be longer than payloads: records and headers come with them.
+pub const FRAME_OVERHEAD: u64 = 1 << 20;
+/// ZeroMQ messages that are read from one socket before the next one has its turn.
+pub const TURN: usize = 512;
+/// Each side of a session says something this often.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A peer that said nothing for so long is lost.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// The most that a peer may ask for, on top, with a heartbeat's `patience`.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// Jobs that one session may have open.
+pub const JOBS: usize = 4_096;
+/// Contexts that a host is told before it is to forget them.
+pub const CONTEXTS: usize = 1_024;
+/// A pylm worker that has answered once may have more results of the same message until it was quiet for so long.
+pub const PYLM_QUIET: Duration = Duration::from_millis(200);
+/// Answers, one for each message, after which a pylm worker counts as one that never gives several.
+pub const PYLM_SINGLE: u32 = 8;
+/// Results wait so long for a pylm client that has not subscribed, or not any more.
+pub const PYLM_SUBSCRIPTION: Duration = Duration::from_secs(60);
+/// Time between two looks at everything that is a matter of time.
+pub const TICK: Duration = Duration::from_millis(50);
+/// Time after which a pylm client that took no more is tried again.
+pub const RETRY: Duration = Duration::from_millis(2);
+/// Results that wait for gather, join and route hooks; beyond that, nothing is dispatched.
+pub const GATHER: usize = 8_192;
+/// Bytes of them.
+pub const GATHER_BYTES: usize = 64 << 20;

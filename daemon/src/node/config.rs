@@ -1,0 +1,49 @@
+//! What a node is told before it starts.
+
+use pylm_plugin_host::PluginSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The settings of a node; the flags of `pylmd` say the same.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Its name.
+    pub name: String,
+    /// The host that peers are told in place of a wildcard.
+    pub advertise: Option<String>,
+    /// pylm clients push messages here.
+    pub pull: String,
+    /// pylm clients subscribe here.
+    pub pub_: String,
+    /// pylm workers push results here.
+    pub worker_pull: String,
+    /// pylm workers pull messages here.
+    pub worker_push: String,
+    /// The cache service, and native peers.
+    pub db: String,
+    /// Ports for sockets of their own for pylm peers.
+    pub peer_ports: PeerPorts,
+    /// The largest payload taken, in bytes.
+    pub max_message: u64,
+    /// The bound of the cache, in bytes.
+    pub cache_bytes: usize,
+    /// How often a message may lose its host while it is tried alone.
+    pub max_attempts: u32,
+    /// How long a message waits for somebody to offer its function.
+    pub function_wait: Duration,
+    /// How long a job whose client is lost is kept for it.
+    pub client_grace: Duration,
+    /// What a pylm worker's `0` is.
+    pub zero_is_error: bool,
+    /// Its hooks.
+    pub plugins: PluginSet,
+}
+
+/// Where the sockets for pylm peers are bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerPorts {
+    /// At ports that the system chooses: as many as this. They change with a restart.
+    Any(u16),
+    /// At these ports, as far as they are free.
+    Range(RangeInclusive<u16>),
+}

@@ -1,0 +1,195 @@
+//! Dispatch: waiting parts are leased to hosts; what becomes of a lease is told here.
+
+use super::bounds::{HOST_BYTES, PYLM_QUIET};
+use super::hosts::Host;
+use super::ingress::PYLM_ERROR;
+use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey};
+use super::router::Router;
+use bytes::Bytes;
+use pylm_protocol::Record;
+use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
+use pylm_protocol::palm::{PalmMessage, Tracking};
+use pylm_transport::{Frame, Frames, MonitorEventKind};
+use slotmap::{Key, KeyData};
+use std::time::Instant;
+
+impl Router {
+    /// Gives what waits to who has room.
+    pub(crate) fn dispatch(&mut self) {
+        // Results that hooks have not taken yet are bounded by making no more of them.
+        if !self.undispatched || self.gatherer.as_ref().is_some_and(|gatherer| gatherer.is_full()) {
+            return;
+        }
+        self.undispatched = false;
+        let Router { ledger, hosts, sessions, workers, run_mark, .. } = self;
+        ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
+            Some(Host::Native(host)) => host.assign(&assignment, sessions),
+            Some(Host::Pylm(port)) => {
+                let part = assignment.part;
+                let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
+                workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking)));
+            }
+            None => {}
+        });
+    }
+
+    /// A result came under a lease.
+    #[inline]
+    pub(crate) fn take_result(&mut self, host: HostKey, lease: LeaseKey, index: u64, payload: Bytes) {
+        if let Some(passed) = self.ledger.result(host, lease, index, payload) {
+            self.gather(passed);
+        }
+        if index > 0 || self.ledger.lease_results(lease).is_some_and(|results| results > 1) {
+            self.give_room(host, lease);
+        }
+    }
+
+    /// A lease was ended by its host.
+    #[inline]
+    pub(crate) fn take_end(&mut self, host: HostKey, lease: LeaseKey, end: LeaseEnd) {
+        self.undispatched = true;
+        match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
+            Ended::Nothing => {}
+            Ended::Done { held, settled, .. } => {
+                held.into_iter().for_each(|passed| self.gather(passed));
+                self.settle(settled);
+            }
+            Ended::Failed(message) => self.fail(message, FAILED, "the function failed"),
+            Ended::Inconsistent(message) => {
+                let text = "the function gave fewer results than when it ran before; mark it atomic";
+                self.fail(message, INCONSISTENT, text);
+            }
+        }
+    }
+
+    /// A lease was ended with an error.
+    pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
+        self.undispatched = true;
+        if let Ended::Failed(message) = self.ledger.end_lease(host, lease, LeaseEnd::Failed, &mut self.abandoned) {
+            self.fail(message, code, text);
+        }
+    }
+
+    /// A host is lost: what it had goes to others.
+    pub(crate) fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) {
+        for message in self.ledger.lose_host(host, may_return, now) {
+            let times = self.config.max_attempts;
+            self.fail(message, LOST, &format!("it was alone at {times} hosts that were lost; see --max-attempts"));
+        }
+        self.undispatched = true;
+    }
+
+    /// Forgets a lost host that has nothing to come back with.
+    pub(crate) fn forget_host_unless_awaited(&mut self, host: HostKey) {
+        let Some(Host::Native(native)) = self.hosts.get(host) else { return };
+        if native.session.is_none() && !self.ledger.is_awaited(host) {
+            self.hosts_by_peer.remove(&native.peer);
+            self.hosts.remove(host);
+            self.ledger.forget_host(host);
+        }
+    }
+
+    /// Tells hosts of leases that nobody waits for any more.
+    pub(crate) fn abandon(&mut self) {
+        for (host, lease) in std::mem::take(&mut self.abandoned) {
+            if let Some(Host::Native(host)) = self.hosts.get(host)
+                && let Some(session) = host.session
+            {
+                self.sessions.say(session, &Record::Abandon { lease: lease.data().as_ffi() });
+            }
+        }
+    }
+
+    /// Takes one answer of a pylm worker.
+    pub(crate) fn receive_answer(&mut self, frames: &mut Frames, now: Instant) {
+        let [_] = frames.as_slice() else {
+            return self.garbage("worker-pull", "a message of several frames");
+        };
+        let bytes = frames.pop().map(Frame::into_bytes).unwrap_or_default();
+        let palm = match PalmMessage::decode(&bytes) {
+            Ok(palm) => palm,
+            Err(error) => return self.garbage("worker-pull", &error.to_string()),
+        };
+        let Some(tracking) = palm.tracking else {
+            return self.garbage("worker-pull", "an answer to a message that was not sent");
+        };
+        // An answer to a lease of an earlier run of this node: its message was lost with that run.
+        if tracking.node != self.run_mark {
+            return;
+        }
+        let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
+        let payload = bytes.slice(palm.payload_range(&bytes));
+        let Some((host, port)) = self.ledger.lease_host(lease).and_then(|host| match self.hosts.get(host) {
+            Some(Host::Pylm(port)) => Some((host, *port)),
+            _ => None,
+        }) else {
+            return;
+        };
+        let index = self.ledger.lease_results(lease).unwrap_or_default();
+        if payload == PYLM_ERROR && self.config.zero_is_error {
+            self.take_failure(host, lease, FAILED, "the pylm worker answered 0, which stands for an error; its log tells more");
+        } else {
+            self.take_result(host, lease, index, payload);
+        }
+        for closed in self.workers[port].answer(lease, index + 1, now) {
+            self.take_end(host, closed, LeaseEnd::Quiet);
+        }
+        let limit = self.workers[port].limit();
+        self.ledger.set_limit(host, limit, HOST_BYTES);
+    }
+
+    /// Hears who has connected to a PUSH for pylm workers, and who is gone.
+    pub(crate) fn read_monitor(&mut self, place: usize, now: Instant) {
+        while let Some(event) = self.workers[place].monitor.next_event() {
+            let worker = &mut self.workers[place];
+            match event.kind {
+                MonitorEventKind::HandshakeSucceeded => {
+                    worker.connections += 1;
+                    if worker.host.is_none() {
+                        self.greet_pylm_worker(place, now);
+                    }
+                }
+                MonitorEventKind::Disconnected if worker.connections > 0 => {
+                    worker.connections -= 1;
+                    let left = worker.connections;
+                    worker.forget();
+                    if let Some(host) = worker.host.take() {
+                        let leases = self.ledger.credit(host).map_or(0, |credit| credit.leases);
+                        if leases > 0 {
+                            tracing::warn!(leases, "a pylm worker is lost, its messages go to others");
+                        }
+                        self.lose_host(host, false, now);
+                        self.hosts.remove(host);
+                    }
+                    if left > 0 {
+                        self.greet_pylm_worker(place, now);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn greet_pylm_worker(&mut self, place: usize, now: Instant) {
+        let worker = &mut self.workers[place];
+        let limit = worker.limit();
+        let host = self.ledger.add_host(limit, HOST_BYTES, None, now);
+        worker.begin(host, now);
+        self.hosts.insert(host, Host::Pylm(place));
+        self.undispatched = true;
+        tracing::info!(shared = place == 0, "a pylm worker is here");
+    }
+
+    /// Closes leases of pylm workers that were answered, and that nothing more was heard of.
+    pub(crate) fn close_quiet(&mut self, now: Instant) {
+        for place in 0..self.workers.len() {
+            let worker = &mut self.workers[place];
+            let quiet = |(_, since): &mut (LeaseKey, Instant)| now.duration_since(*since) >= PYLM_QUIET;
+            if let (Some(host), Some((lease, _))) = (worker.host, worker.answered.take_if(quiet)) {
+                let limit = worker.limit();
+                self.take_end(host, lease, LeaseEnd::Quiet);
+                self.ledger.set_limit(host, limit, HOST_BYTES);
+            }
+        }
+    }
+}

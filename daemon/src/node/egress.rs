@@ -1,0 +1,294 @@
+//! Egress: results and ends are counted, queued for their client, and sent as far as it has room.
+
+use super::bounds::PYLM_SUBSCRIPTION;
+use super::ingress::PYLM_ERROR;
+use super::ledger::{JobKey, MessageKey, OpenMessage, Outcome, Settled};
+use super::message::{Identity, Message};
+use super::pylm::clients::PylmStream;
+use super::router::Router;
+use super::stream::{Failure, Output, Stream};
+use pylm_protocol::Place;
+use pylm_protocol::codes::{TOO_LARGE, UNKNOWN_FUNCTION};
+use pylm_transport::Frame;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a job owes its client.
+#[derive(Debug)]
+pub enum Client {
+    /// A native client.
+    Native(Stream),
+    /// A pylm client.
+    Pylm(PylmStream),
+}
+
+impl Client {
+    /// Whether the client has had everything, or is not there to have it.
+    pub fn is_served(&self) -> bool {
+        match self {
+            Client::Native(stream) => stream.session.is_none() || stream.is_settled(),
+            Client::Pylm(stream) => stream.is_flushed(),
+        }
+    }
+
+    fn dirty(&mut self) -> &mut bool {
+        match self {
+            Client::Native(stream) => &mut stream.dirty,
+            Client::Pylm(stream) => &mut stream.dirty,
+        }
+    }
+}
+
+impl Router {
+    /// Queues a result of a message for its client.
+    #[inline]
+    pub(crate) fn emit(&mut self, key: MessageKey, identity: Identity, place: Place, held: bool, result: &Message) {
+        let max = self.config.max_message;
+        if result.payload.len() as u64 > max {
+            return self.fail(key, TOO_LARGE, &format!("a result has more than {max} bytes; see --max-message"));
+        }
+        let Some((job, number)) = self.ledger.count_result(key) else { return };
+        match self.clients.get_mut(job) {
+            Some(Client::Native(stream)) => {
+                stream.push(Output::Result { number, place, held, payload: result.payload.clone() });
+            }
+            Some(Client::Pylm(stream)) => stream.push(result.to_palm(identity, None)),
+            None => {}
+        }
+        self.touch(job);
+    }
+
+    /// Goes on with a message of which something has ended.
+    #[inline]
+    pub(crate) fn settle(&mut self, settled: Settled) {
+        match settled {
+            Settled::Open => {}
+            Settled::Gather(key) => {
+                if let Some(gatherer) = &mut self.gatherer {
+                    gatherer.complete(key);
+                }
+            }
+            Settled::Done(key) => {
+                let Some(message) = self.ledger.end(key, Outcome::Done) else { return };
+                self.count_off(&message);
+                if let Some(Client::Native(stream)) = self.clients.get_mut(message.job) {
+                    stream.push(Output::Done { number: message.number, results: message.results });
+                    self.touch(message.job);
+                }
+            }
+        }
+    }
+
+    /// Ends a message with an error.
+    pub(crate) fn fail(&mut self, key: MessageKey, code: &str, text: &str) {
+        let Some(message) = self.ledger.end(key, Outcome::Failed) else { return };
+        self.count_off(&message);
+        self.forget_in_hooks(key);
+        let (number, results) = (message.number, message.results);
+        tracing::debug!(number, code, text, "a message failed");
+        match self.clients.get_mut(message.job) {
+            Some(Client::Native(stream)) => {
+                let failure = Failure { number, results, code: code.to_owned(), text: text.to_owned() };
+                stream.push(Output::Failed(Box::new(failure)));
+            }
+            Some(Client::Pylm(stream)) => {
+                let error = Message { header: Arc::clone(&stream.header), cache: None, payload: PYLM_ERROR };
+                stream.push(error.to_palm(Identity { number, part: 0 }, None));
+            }
+            None => {}
+        }
+        self.touch(message.job);
+    }
+
+    /// Takes a message that has ended out of the books of the sockets it came by.
+    fn count_off(&mut self, message: &OpenMessage) {
+        if let Some(Client::Pylm(stream)) = self.clients.get(message.job) {
+            let line = &mut self.lines[stream.line];
+            line.open -= 1;
+            line.open_bytes -= message.bytes;
+        }
+    }
+
+    fn forget_in_hooks(&mut self, key: MessageKey) {
+        if let Some(scatterer) = &mut self.scatterer {
+            scatterer.forget(key);
+        }
+        if let Some(gatherer) = &mut self.gatherer {
+            gatherer.forget(key);
+        }
+    }
+
+    /// Ends what has not ended of a job.
+    pub(crate) fn cancel(&mut self, job: JobKey) {
+        let cancelled = self.ledger.cancel_job(job);
+        if let Some(Client::Pylm(stream)) = self.clients.get(job) {
+            let line = &mut self.lines[stream.line];
+            line.open -= cancelled.messages.len() as u64;
+            line.open_bytes -= cancelled.bytes;
+        }
+        cancelled.messages.iter().for_each(|&message| self.forget_in_hooks(message));
+        self.abandoned.extend(cancelled.abandoned);
+        self.undispatched = true;
+    }
+
+    /// Forgets a job; what has not ended of it is cancelled.
+    pub(crate) fn close(&mut self, job: JobKey) {
+        self.cancel(job);
+        self.ledger.close_job(job);
+        if let Some(scatterer) = &mut self.scatterer {
+            scatterer.close(job);
+        }
+        match self.clients.remove(job) {
+            Some(Client::Native(stream)) => {
+                self.jobs_by_identity.remove(&stream.identity);
+                if let Some(session) = stream.session.and_then(|session| self.sessions.get_mut(session)) {
+                    session.jobs.remove(&stream.number);
+                }
+            }
+            Some(Client::Pylm(stream)) => {
+                if stream.waiting() > 0 {
+                    tracing::info!(
+                        client = &*stream.client,
+                        results = stream.waiting(),
+                        "results that nobody listens for are dropped"
+                    );
+                }
+                self.lines[stream.line].backed_up -= usize::from(stream.backed_up);
+                self.directory.remove(&stream.client, job);
+            }
+            None => {}
+        }
+    }
+
+    /// Publishes a message under a topic of a route hook's, to whoever listens.
+    pub(crate) fn publish(&mut self, topic: &str, message: &Message, identity: Identity) {
+        for line in &mut self.lines {
+            if !line.topics.contains_key(topic.as_bytes()) {
+                continue;
+            }
+            let palm = Frame::from_vec(message.to_palm(identity, None));
+            let mut frames = vec![Frame::copy_from(topic.as_bytes()), palm];
+            if let Err(error) = line.publisher.socket.send(&mut frames) {
+                tracing::warn!(topic, %error, "a message could not be published");
+            }
+        }
+    }
+
+    /// A job may have something to send.
+    #[inline]
+    pub(crate) fn touch(&mut self, job: JobKey) {
+        if let Some(client) = self.clients.get_mut(job)
+            && !std::mem::replace(client.dirty(), true)
+        {
+            self.dirty.push(job);
+        }
+    }
+
+    /// Whether the client of a pylm job listens.
+    pub(crate) fn is_subscribed(&self, job: JobKey) -> bool {
+        match self.clients.get(job) {
+            Some(Client::Pylm(stream)) => self.publisher_of(stream).is_some(),
+            _ => false,
+        }
+    }
+
+    /// The sockets at which a pylm client listens: its own, as a rule.
+    fn publisher_of(&self, stream: &PylmStream) -> Option<usize> {
+        let listens = |line: usize| self.lines[line].topics.contains_key(stream.client.as_bytes());
+        if listens(stream.line) { Some(stream.line) } else { (0..self.lines.len()).find(|&line| listens(line)) }
+    }
+
+    /// Sends what clients have room for, and holds back the jobs of those that have none.
+    pub(crate) fn flush_clients(&mut self, now: Instant) {
+        let mut jobs = std::mem::take(&mut self.waiting);
+        jobs.append(&mut self.dirty);
+        for job in jobs {
+            let Some(client) = self.clients.get_mut(job) else { continue };
+            // One that waited and has new results is there twice.
+            *client.dirty() = false;
+            let backed_up = match client {
+                Client::Native(stream) => {
+                    if let Some(session) = stream.session {
+                        self.sessions.fill(session, |batch| stream.fill(batch));
+                    }
+                    stream.is_backed_up()
+                }
+                Client::Pylm(_) => self.flush_pylm(job, now),
+            };
+            if self.ledger.is_held(job) != backed_up {
+                self.ledger.hold(job, backed_up);
+                self.undispatched |= !backed_up;
+                if !backed_up {
+                    self.give_room_to_job(job);
+                }
+            }
+        }
+    }
+
+    /// Publishes what a pylm client takes; whether too much waits.
+    fn flush_pylm(&mut self, job: JobKey, now: Instant) -> bool {
+        let Some(Client::Pylm(stream)) = self.clients.get(job) else { return false };
+        let place = self.publisher_of(stream);
+        let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { return false };
+        if let Some(place) = place
+            && !stream.is_flushed()
+        {
+            let line = &mut self.lines[place];
+            stream.flush(&line.publisher, now);
+            // Sending takes news from the socket's descriptor that nobody will tell of again.
+            line.publisher_ready |= line.publisher.socket.events().is_ok_and(|events| events.readable);
+        }
+        if !stream.is_flushed() && !std::mem::replace(&mut stream.dirty, true) {
+            self.waiting.push(job);
+        }
+        let backed_up = stream.is_backed_up();
+        if std::mem::replace(&mut stream.backed_up, backed_up) != backed_up {
+            let line = &mut self.lines[stream.line];
+            if backed_up { line.backed_up += 1 } else { line.backed_up -= 1 };
+        }
+        backed_up
+    }
+
+    /// Looks at everything that is a matter of time.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        for session in self.sessions.tick(now) {
+            self.sessions.last_words(
+                session,
+                &self.db.socket,
+                &pylm_protocol::Record::Reset {
+                    code: pylm_protocol::codes::RESET_SILENT,
+                    text: "nothing was heard for too long",
+                },
+            );
+            self.lose_session(session, "nothing was heard from it for too long", now);
+        }
+        for (message, function) in self.ledger.expire_unoffered(self.config.function_wait, now) {
+            let text = format!("no worker host offers {function:?}; start one with a plugin that has it");
+            self.fail(message, UNKNOWN_FUNCTION, &text);
+        }
+        self.close_quiet(now);
+        let lost: Vec<_> = self.hosts.keys().collect();
+        lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
+        let over: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|(key, client)| match client {
+                Client::Native(stream) => {
+                    stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
+                }
+                Client::Pylm(stream) => {
+                    let idle = self.ledger.job(*key).is_none_or(|job| job.counts.under_way == 0);
+                    let deaf = stream.is_flushed() || self.publisher_of(stream).is_none();
+                    idle && deaf && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
+                }
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for job in over {
+            if let Some(Client::Native(stream)) = self.clients.get(job) {
+                tracing::info!(job = %stream.identity, "the client of a job did not come back, the job is cancelled");
+            }
+            self.close(job);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The flags of `pylmd`, and the program behind them.
+
+use super::config::{NodeConfig, PeerPorts};
+use super::pylm::ports::default_range;
+use super::running::{Command, Node};
+use crate::logging::{self, LogOptions};
+use crate::service::{self, Stop};
+use crate::settings::{self, Origin, Origins, Pages};
+use crate::supervisor::{ChildSpec, Supervisor};
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use pylm_plugin_host::{LoadError, PluginSet, Search, load};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Wrong usage, configuration or plugin.
+const WRONG_USAGE: u8 = 2;
+
+/// Hosts a node: takes messages from clients, has them scattered, worked on by worker hosts and gathered, and returns the
+/// results.
+///
+/// With nothing else said, it is a master named "server" on 127.0.0.1, with the ports of pylm's examples. Peers are given the
+/// address of --db only, and find the others through it.
+#[derive(Debug, Parser)]
+#[command(name = "pylmd", version, max_term_width = 100, after_help = "\
+Examples:
+  pylmd --plugin scatter3 --workers 2
+      a node that sends each message three times, and two worker hosts on this machine
+  pylmd --host 0.0.0.0 --advertise node1.example
+      a node for worker hosts and clients on other machines
+
+Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
+capitals. The flag wins, then the environment, then the file.
+
+Exit codes: 0 ended as told, 1 failed while running, 2 wrong usage, configuration or plugin.")]
+pub struct Flags {
+    /// A plugin whose hooks the node runs: a path, a file name, or a bare name
+    #[arg(long, value_name = "PLUGIN")]
+    plugin: Vec<OsString>,
+    /// A folder in which plugins are looked for
+    #[arg(long, value_name = "FOLDER")]
+    plugin_dir: Vec<PathBuf>,
+    /// A setting of a plugin
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    set: Vec<String>,
+    /// Start this many worker hosts on this machine, with the same plugins, and watch them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: u16,
+    /// The name of the node, which pylm clients check
+    #[arg(long, default_value = "server")]
+    name: String,
+    /// Read settings from this file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The host on which sockets are bound that no flag gives an address of their own
+    #[arg(long, default_value = "127.0.0.1", help_heading = "Addresses")]
+    host: String,
+    /// The host that peers are told to connect to, where --host is a wildcard
+    #[arg(long, value_name = "HOST", help_heading = "Addresses")]
+    advertise: Option<String>,
+    /// Where pylm clients push messages [default: tcp://HOST:5555]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
+    pull: Option<String>,
+    /// Where pylm clients subscribe to results [default: tcp://HOST:5556]
+    #[arg(long = "pub", value_name = "ADDRESS", help_heading = "Addresses")]
+    pub_: Option<String>,
+    /// Where pylm workers push results [default: tcp://HOST:5557]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
+    worker_pull: Option<String>,
+    /// Where pylm workers pull messages [default: tcp://HOST:5558]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
+    worker_push: Option<String>,
+    /// The cache service, and all of a native peer's traffic [default: tcp://HOST:5559]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
+    db: Option<String>,
+    /// Ports for sockets of their own for pylm peers: FIRST-LAST [default: 64 ports that follow from --db's]
+    #[arg(long, value_name = "FIRST-LAST", value_parser = peer_ports, help_heading = "Addresses")]
+    peer_ports: Option<PeerPorts>,
+
+    /// The largest payload, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = pylm_protocol::DEFAULT_MAX_MESSAGE, help_heading = "Bounds")]
+    max_message: u64,
+    /// The size of the cache, in bytes; a full cache refuses, and never evicts
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = "Bounds")]
+    cache_bytes: usize,
+    /// How often a message may lose its host while it is tried alone, before it fails
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Bounds")]
+    max_attempts: u32,
+    /// How long a message waits for somebody to offer its function, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, help_heading = "Bounds")]
+    function_wait: u64,
+    /// How long a job is kept for a client whose connection is lost, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
+    client_grace: u64,
+    /// How long the node goes on after SIGTERM to finish what is under way, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
+    drain_limit: u64,
+    /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
+    #[arg(long, value_name = "KIND", default_value = "error", help_heading = "Bounds")]
+    pylm_zero: Zero,
+
+    #[command(flatten)]
+    log: LogOptions,
+    #[command(flatten)]
+    pages: Pages,
+}
+
+/// What a pylm worker's `0` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Zero {
+    Error,
+    Result,
+}
+
+fn peer_ports(text: &str) -> Result<PeerPorts, String> {
+    let range = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    match range {
+        Some(range) if !range.is_empty() && *range.start() > 0 => Ok(PeerPorts::Range(range)),
+        _ => Err("give the first and the last port, as in 20000-20063".into()),
+    }
+}
+
+/// Runs the program `pylmd`.
+pub fn main() -> ExitCode {
+    let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => return error.report("pylmd"),
+    };
+    match flags.pages.print::<Flags>() {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(_) => return ExitCode::FAILURE,
+    }
+    if let Err(error) = logging::start(&flags.log) {
+        eprintln!("pylmd: {error}");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    let plugins = match flags.load_plugins(&origins) {
+        Ok(plugins) => plugins,
+        Err(error) => {
+            eprintln!("pylmd: {error}");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    match flags.run(plugins) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pylmd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The settings that belong to one plugin: `PLUGIN.KEY=VALUE` without the plugin.
+pub fn settings_of(settings: &[String], plugin: &str) -> Vec<(String, String)> {
+    let own = settings.iter().filter_map(|setting| setting.strip_prefix(plugin)?.strip_prefix('.'));
+    own.filter_map(|setting| setting.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+impl Flags {
+    fn load_plugins(&self, origins: &Origins) -> Result<PluginSet, LoadError> {
+        let search = Search::from_environment(self.plugin_dir.clone());
+        let origin = match origins.of("plugin") {
+            Origin::CommandLine => pylm_plugin_host::Origin::CommandLine,
+            _ => pylm_plugin_host::Origin::Configuration,
+        };
+        let load_one = |name: &OsString| {
+            let path = search.find(name, origin)?;
+            let descriptor = pylm_plugin_host::inspect(&path)?;
+            load(&path, &settings_of(&self.set, &descriptor.name))
+        };
+        PluginSet::new(self.plugin.iter().map(load_one).collect::<Result<_, _>>()?)
+    }
+
+    fn node(&self, plugins: PluginSet) -> NodeConfig {
+        let address = |given: &Option<String>, port: u16| {
+            given.clone().unwrap_or_else(|| format!("tcp://{}:{port}", self.host))
+        };
+        let db = address(&self.db, 5559);
+        NodeConfig {
+            name: self.name.clone(),
+            advertise: self.advertise.clone(),
+            pull: address(&self.pull, 5555),
+            pub_: address(&self.pub_, 5556),
+            worker_pull: address(&self.worker_pull, 5557),
+            worker_push: address(&self.worker_push, 5558),
+            peer_ports: self.peer_ports.clone().unwrap_or_else(|| default_range(&db)),
+            db,
+            max_message: self.max_message,
+            cache_bytes: self.cache_bytes,
+            max_attempts: self.max_attempts,
+            function_wait: Duration::from_secs(self.function_wait),
+            client_grace: Duration::from_secs(self.client_grace),
+            zero_is_error: self.pylm_zero == Zero::Error,
+            plugins,
+        }
+    }
+
+    fn run(&self, plugins: PluginSet) -> anyhow::Result<ExitCode> {
+        pylm_transport::tune_allocator();
+        if let Err(error) = pylm_transport::raise_file_limit() {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+        let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
+        let node = Node::start(self.node(plugins))?;
+        let control = node.control();
+        service::watch_signals(move |stop| {
+            service::notify_stopping();
+            control(match stop {
+                Stop::Drain => Command::Drain,
+                Stop::Now => Command::Stop,
+            });
+        })
+        .context("cannot watch for signals")?;
+        let addresses = node.addresses.clone();
+        let workers = self.start_workers(&addresses.db)?;
+        tracing::info!(
+            name = self.name,
+            plugins = names.join(","),
+            db = addresses.db,
+            pull = addresses.pull,
+            pub = addresses.pub_,
+            worker_pull = addresses.worker_pull,
+            worker_push = addresses.worker_push,
+            "ready"
+        );
+        service::notify_ready();
+        self.watch(node, workers)
+    }
+
+    fn start_workers(&self, db: &str) -> anyhow::Result<Vec<Supervisor>> {
+        let program = std::env::current_exe().context("cannot find pylm-worker")?.with_file_name("pylm-worker");
+        let mut args: Vec<OsString> = vec!["--db".into(), db.into(), "--log".into(), (&self.log.log).into()];
+        for (flag, values) in [("--plugin", self.plugin.clone()), ("--set", self.set.iter().map(Into::into).collect())] {
+            values.into_iter().for_each(|value| args.extend([flag.into(), value]));
+        }
+        for folder in &self.plugin_dir {
+            args.extend(["--plugin-dir".into(), folder.into()]);
+        }
+        (1..=self.workers)
+            .map(|number| {
+                let name = format!("{}-{number}", self.name);
+                let mut args = args.clone();
+                args.extend(["--name".into(), name.as_str().into()]);
+                let spec = ChildSpec {
+                    name,
+                    program: program.clone(),
+                    args,
+                    env_remove: Vec::new(),
+                    silence: Duration::from_secs(60),
+                    on_ready: None,
+                };
+                Supervisor::start(spec).context("cannot start a worker host")
+            })
+            .collect()
+    }
+
+    /// Waits for the end of the node, and of its worker hosts.
+    fn watch(&self, node: Node, workers: Vec<Supervisor>) -> anyhow::Result<ExitCode> {
+        let control = node.control();
+        let mut draining_since = None;
+        while !node.has_ended() {
+            std::thread::sleep(Duration::from_millis(20));
+            if node.is_draining() {
+                let since: Instant = *draining_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > Duration::from_secs(self.drain_limit) {
+                    tracing::warn!(seconds = self.drain_limit, "not everything has ended within --drain-limit");
+                    control(Command::Stop);
+                }
+            }
+            if !workers.is_empty() && workers.iter().all(Supervisor::has_ended) && !node.is_draining() {
+                tracing::error!("no worker host can run, the node ends");
+                control(Command::Stop);
+                node.join();
+                return Ok(ExitCode::from(WRONG_USAGE));
+            }
+        }
+        workers.iter().for_each(|worker| worker.stop_soon(Duration::from_secs(5)));
+        workers.into_iter().for_each(|worker| drop(worker.wait()));
+        Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,129 @@
+//! Hosts as the node speaks to them: native ones through their session, pylm workers through a socket of their own.
+
+use super::bounds::{CONTEXTS, LEASE_RESULT_BYTES, LEASE_RESULTS};
+use super::ledger::Assignment;
+use super::message::Header;
+use super::sessions::{SessionKey, Sessions};
+use pylm_protocol::{FunctionOffer, Payload, Record};
+use slotmap::Key;
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Somebody who takes leases.
+#[derive(Debug)]
+pub enum Host {
+    /// A native worker host.
+    Native(NativeHost),
+    /// Whoever is connected to this PUSH socket for pylm workers.
+    Pylm(usize),
+}
+
+/// A header's address, and the index of a function.
+type ContextKey = (usize, u32);
+
+/// A native worker host.
+#[derive(Debug)]
+pub struct NativeHost {
+    /// The peer, the same over all of its connections.
+    pub peer: Uuid,
+    /// Its session; none while it is away.
+    pub session: Option<SessionKey>,
+    functions: HashMap<Box<str>, u32>,
+    contexts: HashMap<ContextKey, u32>,
+    /// Keeps the headers, by whose address contexts are found, where they are.
+    headers: Vec<Arc<Header>>,
+    last: Option<(ContextKey, u32)>,
+    next_context: u32,
+}
+
+impl NativeHost {
+    /// A host that has just said Hello.
+    pub fn new(peer: Uuid, session: SessionKey, functions: &[FunctionOffer<'_>]) -> Self {
+        let functions = functions.iter().zip(0..).map(|(function, index)| (function.name.into(), index)).collect();
+        NativeHost {
+            peer,
+            session: Some(session),
+            functions,
+            contexts: HashMap::new(),
+            headers: Vec::new(),
+            last: None,
+            next_context: 0,
+        }
+    }
+
+    /// Gives a part to the host.
+    #[inline]
+    pub fn assign(&mut self, assignment: &Assignment<'_>, sessions: &mut Sessions) {
+        let Some(session) = self.session else { return };
+        let part = assignment.part;
+        let context = self.context(session, &part.body.header, assignment.function, sessions);
+        sessions.say(
+            session,
+            &Record::Assign {
+                lease: assignment.lease.data().as_ffi(),
+                context,
+                number: part.identity.number,
+                part: part.identity.part,
+                attempt: part.attempt,
+                timeout: 0,
+                cache: part.body.cache.as_deref().unwrap_or_default(),
+                payload: Payload(part.body.payload.clone()),
+            },
+        );
+    }
+
+    /// The context of these, which the host is told if it does not know it.
+    #[inline]
+    fn context(
+        &mut self, session: SessionKey, header: &Arc<Header>, function: &str, sessions: &mut Sessions,
+    ) -> u32 {
+        let function_index = match self.functions.len() {
+            1 => 0,
+            _ => self.functions.get(function).copied().unwrap_or_default(),
+        };
+        let key = (Arc::as_ptr(header).addr(), function_index);
+        if let Some((last, context)) = self.last
+            && last == key
+        {
+            return context;
+        }
+        let context = match self.contexts.get(&key) {
+            Some(&context) => context,
+            None => self.tell_context(session, key, header, sessions),
+        };
+        self.last = Some((key, context));
+        context
+    }
+
+    fn tell_context(
+        &mut self, session: SessionKey, key: ContextKey, header: &Arc<Header>, sessions: &mut Sessions,
+    ) -> u32 {
+        if self.contexts.len() >= CONTEXTS {
+            for (_, context) in self.contexts.drain() {
+                sessions.say(session, &Record::Forget { context });
+            }
+            self.headers.clear();
+        }
+        let context = self.next_context;
+        self.next_context += 1;
+        self.contexts.insert(key, context);
+        self.headers.push(Arc::clone(header));
+        sessions.say(
+            session,
+            &Record::Context {
+                context,
+                function: key.1,
+                job: header.job,
+                pipeline: header.pipeline.as_str(),
+                client: header.client.as_str(),
+                functions: header.function.as_str(),
+                stage: header.stage.cast_unsigned(),
+                hops: 0,
+                results: LEASE_RESULTS,
+                results_bytes: LEASE_RESULT_BYTES,
+            },
+        );
+        context
+    }
+}

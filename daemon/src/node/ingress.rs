@@ -1,0 +1,146 @@
+//! Ingress: a message of a client is read, finds its job, and is accepted. From here on it is counted, and it will end.
+
+use super::egress::Client;
+use super::ledger::JobKey;
+use super::message::{Header, Message};
+use super::pylm::clients::PylmStream;
+use super::router::Router;
+use bytes::Bytes;
+use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
+use pylm_protocol::palm::PalmMessage;
+use pylm_transport::{Frame, Frames};
+use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
+
+impl Router {
+    /// Takes one message from a PULL of pylm clients.
+    pub(crate) fn receive_message(&mut self, line: usize, frames: &mut Frames, now: Instant) {
+        let [_] = frames.as_slice() else {
+            self.garbage("pull", "a message of several frames");
+            return;
+        };
+        let bytes = frames.pop().map(Frame::into_bytes).unwrap_or_default();
+        let palm = match PalmMessage::decode(&bytes) {
+            Ok(palm) if !palm.client.is_empty() => palm,
+            Ok(_) => return self.garbage("pull", "a message without a client"),
+            Err(error) => return self.garbage("pull", &error.to_string()),
+        };
+        let payload = bytes.slice(palm.payload_range(&bytes));
+        let job = match self.directory.find(palm.client, palm.pipeline) {
+            Some(job) => job,
+            None => self.open_pylm(line, &palm, now),
+        };
+        let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { return };
+        stream.active = now;
+        let header = &stream.header;
+        if header.function.as_str() != palm.function || header.stage != palm.stage {
+            stream.header = Arc::new(Header {
+                function: palm.function.into(),
+                stage: palm.stage,
+                ..Header::clone(header)
+            });
+        }
+        let message = Message {
+            header: Arc::clone(&stream.header),
+            cache: (!palm.cache.is_empty()).then(|| palm.cache.into()),
+            payload,
+        };
+        let number = stream.next;
+        stream.next += 1;
+        let max = self.config.max_message;
+        let refused = if message.payload.len() as u64 > max {
+            Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))
+        } else if palm.call().is_none() {
+            Some((NO_FUNCTION, format!("{:?} names no function: it should be SERVER.FUNCTION", palm.function)))
+        } else {
+            None
+        };
+        let line = &mut self.lines[line];
+        line.open += 1;
+        line.open_bytes += message.payload.len() as u64;
+        self.accept(job, number, message, refused, now);
+    }
+
+    /// A pylm client has begun something new.
+    fn open_pylm(&mut self, line: usize, palm: &PalmMessage<'_>, now: Instant) -> JobKey {
+        let header = Arc::new(Header {
+            pipeline: palm.pipeline.into(),
+            client: palm.client.into(),
+            function: palm.function.into(),
+            stage: palm.stage,
+            job: Uuid::new_v4(),
+        });
+        let job = self.ledger.open_job();
+        let stream = PylmStream::new(palm.client, palm.pipeline, line, header, now);
+        self.clients.insert(job, Client::Pylm(stream));
+        self.directory.insert(palm.client, palm.pipeline, job);
+        job
+    }
+
+    /// Accepts a message, and hands it to the next stage; or ends it at once, where it is `refused`.
+    #[inline]
+    pub(crate) fn accept(
+        &mut self, job: JobKey, number: u64, message: Message, refused: Option<(&'static str, String)>, now: Instant,
+    ) {
+        let hooked = self.scatterer.is_some() || self.gatherer.is_some();
+        let original = (hooked && refused.is_none()).then(|| message.clone());
+        let bytes = message.payload.len() as u64;
+        let Some(key) = self.ledger.accept(job, number, bytes, original) else { return };
+        if let Some((code, text)) = refused {
+            self.fail(key, code, &text);
+        } else if let Some(scatterer) = &mut self.scatterer {
+            scatterer.enqueue(job, key);
+        } else {
+            self.add_part(job, key, message, now);
+            let settled = self.ledger.scattered(key);
+            self.settle(settled);
+        }
+    }
+
+    /// Queues one part of a message for its function.
+    #[inline]
+    pub(crate) fn add_part(&mut self, job: JobKey, key: super::ledger::MessageKey, part: Message, now: Instant) {
+        let Some(client) = self.clients.get(job) else { return };
+        let header = Arc::clone(&part.header);
+        let function = match client {
+            Client::Native(stream) if Arc::ptr_eq(&stream.header, &header) => &*stream.function,
+            _ => match header.call() {
+                Some(call) => call.function,
+                None => {
+                    let text = format!("{:?} names no function: it should be SERVER.FUNCTION", header.function.as_str());
+                    return self.fail(key, NO_FUNCTION, &text);
+                }
+            },
+        };
+        self.ledger.add_part(key, function, part, now);
+        self.undispatched = true;
+    }
+
+    /// A subscription came to, or went from, an XPUB of pylm clients.
+    pub(crate) fn receive_subscription(&mut self, line: usize, frames: &mut Frames, now: Instant) {
+        let Some((&[kind @ (0 | 1)], topic)) = frames.first().and_then(|frame| frame.split_first_chunk()) else {
+            return self.garbage("pub", "not a subscription");
+        };
+        let came = kind == 1;
+        self.lines[line].subscription(topic, came);
+        let Ok(client) = std::str::from_utf8(topic) else { return };
+        let jobs: Vec<_> = self.directory.of_client(client).collect();
+        let listens = self.lines.iter().any(|line| line.topics.contains_key(topic));
+        for job in jobs {
+            if let Some(Client::Pylm(stream)) = self.clients.get_mut(job) {
+                stream.active = now;
+            }
+            if came {
+                self.touch(job);
+            } else if !listens {
+                // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that
+                // must not reach the next one.
+                self.close(job);
+            }
+        }
+    }
+}
+
+/// The data of a message whose payload a pylm peer is to read as an error.
+pub const PYLM_ERROR: Bytes = Bytes::from_static(b"0");

@@ -1,0 +1,66 @@
+//! The credit of a host, and how loaded it is.
+
+use super::FunctionKey;
+
+/// How much a host may be given, and how much it has.
+#[derive(Debug)]
+pub struct Credit {
+    /// Messages that it takes at once.
+    pub limit: u64,
+    /// Bytes of payload that it takes at once.
+    pub limit_bytes: u64,
+    /// Leases that are out at it.
+    pub leases: u64,
+    /// The bytes of their payloads.
+    pub bytes: u64,
+    /// It may be given more: it is connected, and is not leaving.
+    pub open: bool,
+    /// It has, or is to have, one message alone.
+    pub(super) alone: Alone,
+    /// The functions that it offers; `None`: any that nobody else offers.
+    pub(super) functions: Option<Vec<FunctionKey>>,
+}
+
+/// Whether a host is kept free for a message that is tried alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// It is not.
+    No,
+    /// It gets nothing more until it is empty.
+    Awaited,
+    /// It has that message.
+    Busy,
+}
+
+impl Credit {
+    pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>) -> Self {
+        Credit { limit, limit_bytes, leases: 0, bytes: 0, open: true, alone: Alone::No, functions }
+    }
+
+    /// How many more messages it takes now; a bound in bytes always admits one message.
+    pub fn left(&self) -> u64 {
+        if !self.open || self.alone != Alone::No || (self.bytes >= self.limit_bytes && self.leases > 0) {
+            0
+        } else {
+            self.limit.saturating_sub(self.leases)
+        }
+    }
+
+    /// The share of the limit in use, in 1/65536.
+    pub(super) fn load(&self) -> u64 {
+        (self.leases << 16) / self.limit.max(1)
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.leases += 1;
+        self.bytes += bytes as u64;
+    }
+
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.leases -= 1;
+        self.bytes -= bytes as u64;
+        if self.leases == 0 && self.alone == Alone::Busy {
+            self.alone = Alone::No;
+        }
+    }
+}

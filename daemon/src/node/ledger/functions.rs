@@ -1,0 +1,266 @@
+//! Which function is offered by whom, and who waits for it: one lane for each job, served in turns.
+
+use super::{FunctionKey, HostKey, JobKey, LaneKey, PartKey};
+use slotmap::SlotMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+/// One job's queue for one function.
+#[derive(Debug)]
+struct Lane {
+    job: JobKey,
+    function: FunctionKey,
+    waiting: VecDeque<PartKey>,
+    /// It is among the function's turns.
+    queued: bool,
+}
+
+/// A function that is offered or waited for.
+#[derive(Debug)]
+pub(super) struct Function {
+    name: Box<str>,
+    /// The hosts that offer it.
+    pub(super) hosts: Vec<HostKey>,
+    /// Lanes with parts, in the order of their turns.
+    turns: VecDeque<LaneKey>,
+    /// Parts that are to be tried alone.
+    pub(super) alone: VecDeque<PartKey>,
+    /// How many lanes it has: it is kept as long as there are any.
+    lanes: usize,
+    /// Its results count only all together.
+    atomic: bool,
+    /// Since when nobody offers it.
+    pub(super) unoffered: Option<Instant>,
+}
+
+impl Function {
+    pub(super) fn waits(&self) -> bool {
+        !self.turns.is_empty() || !self.alone.is_empty()
+    }
+
+    /// The function's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// All functions and lanes.
+#[derive(Debug, Default)]
+pub(super) struct Functions {
+    functions: SlotMap<FunctionKey, Function>,
+    by_name: HashMap<Box<str>, FunctionKey>,
+    lanes: SlotMap<LaneKey, Lane>,
+    /// The function that was looked up last: most look-ups are for the same.
+    last: Option<FunctionKey>,
+    /// Hosts that take any function that nobody offers.
+    pub(super) any: Vec<HostKey>,
+}
+
+/// Parts of one lane that are taken before the next lane has its turn.
+pub(super) const TURN: usize = 16;
+
+impl Functions {
+    /// The function of this name.
+    pub(super) fn intern(&mut self, name: &str, now: Instant) -> FunctionKey {
+        if let Some(last) = self.last
+            && self.functions.get(last).is_some_and(|function| &*function.name == name)
+        {
+            return last;
+        }
+        let key = match self.by_name.get(name) {
+            Some(&key) => key,
+            None => {
+                let key = self.functions.insert(Function {
+                    name: name.into(),
+                    hosts: Vec::new(),
+                    turns: VecDeque::new(),
+                    alone: VecDeque::new(),
+                    lanes: 0,
+                    atomic: false,
+                    unoffered: Some(now),
+                });
+                self.by_name.insert(name.into(), key);
+                key
+            }
+        };
+        self.last = Some(key);
+        key
+    }
+
+    pub(super) fn get(&self, function: FunctionKey) -> Option<&Function> {
+        self.functions.get(function)
+    }
+
+    pub(super) fn get_mut(&mut self, function: FunctionKey) -> Option<&mut Function> {
+        self.functions.get_mut(function)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FunctionKey, &Function)> {
+        self.functions.iter()
+    }
+
+    /// A host says that a function's results count only all together.
+    pub(super) fn set_atomic(&mut self, function: FunctionKey, atomic: bool) {
+        if let Some(function) = self.functions.get_mut(function) {
+            function.atomic = atomic;
+        }
+    }
+
+    pub(super) fn is_atomic(&self, function: FunctionKey) -> bool {
+        self.functions.get(function).is_some_and(|function| function.atomic)
+    }
+
+    /// The hosts that a function's parts may go to.
+    pub(super) fn hosts(&self, function: FunctionKey) -> &[HostKey] {
+        match self.functions.get(function) {
+            Some(function) if !function.hosts.is_empty() => &function.hosts,
+            _ => &self.any,
+        }
+    }
+
+    /// A host offers these functions, or any that nobody offers.
+    pub(super) fn offer(&mut self, host: HostKey, functions: Option<&[FunctionKey]>) {
+        match functions {
+            None => self.any.push(host),
+            Some(functions) => {
+                for &function in functions {
+                    if let Some(function) = self.functions.get_mut(function) {
+                        function.hosts.push(host);
+                        function.unoffered = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A host offers nothing any more.
+    pub(super) fn withdraw(&mut self, host: HostKey, functions: Option<&[FunctionKey]>, now: Instant) {
+        match functions {
+            None => self.any.retain(|&other| other != host),
+            Some(functions) => {
+                for &key in functions {
+                    if let Some(function) = self.functions.get_mut(key) {
+                        function.hosts.retain(|&other| other != host);
+                        if function.hosts.is_empty() {
+                            function.unoffered = Some(now);
+                        }
+                    }
+                    self.sweep(key);
+                }
+            }
+        }
+        if self.any.is_empty() {
+            for function in self.functions.values_mut().filter(|function| function.hosts.is_empty()) {
+                function.unoffered = Some(now);
+            }
+        }
+    }
+
+    /// The lane of a job for a function; `lanes` are the job's.
+    pub(super) fn lane(&mut self, job: JobKey, function: FunctionKey, lanes: &mut Vec<LaneKey>) -> LaneKey {
+        let known = lanes.iter().find(|&&lane| self.lanes.get(lane).is_some_and(|lane| lane.function == function));
+        if let Some(&lane) = known {
+            return lane;
+        }
+        let lane = self.lanes.insert(Lane { job, function, waiting: VecDeque::new(), queued: false });
+        lanes.push(lane);
+        if let Some(function) = self.functions.get_mut(function) {
+            function.lanes += 1;
+        }
+        lane
+    }
+
+    pub(super) fn push_back(&mut self, lane: LaneKey, part: PartKey) {
+        if let Some(entry) = self.lanes.get_mut(lane) {
+            entry.waiting.push_back(part);
+        }
+        self.queue(lane);
+    }
+
+    /// Puts a part back to where it is next.
+    pub(super) fn push_front(&mut self, lane: LaneKey, part: PartKey) {
+        if let Some(entry) = self.lanes.get_mut(lane) {
+            entry.waiting.push_front(part);
+        }
+        self.queue(lane);
+    }
+
+    /// Gives a lane with parts its turns.
+    pub(super) fn queue(&mut self, lane: LaneKey) {
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        if !entry.queued && !entry.waiting.is_empty() {
+            entry.queued = true;
+            if let Some(function) = self.functions.get_mut(entry.function) {
+                function.turns.push_back(lane);
+            }
+        }
+    }
+
+    /// The lane whose turn it is, and its job.
+    pub(super) fn turn(&self, function: FunctionKey) -> Option<(LaneKey, JobKey)> {
+        let lane = *self.functions.get(function)?.turns.front()?;
+        Some((lane, self.lanes.get(lane)?.job))
+    }
+
+    /// The next part of a lane.
+    pub(super) fn pop(&mut self, lane: LaneKey) -> Option<PartKey> {
+        self.lanes.get_mut(lane)?.waiting.pop_front()
+    }
+
+    /// Ends a lane's turn; one that is empty or held back gets no other until it is queued again.
+    pub(super) fn end_turn(&mut self, function: FunctionKey, held: bool) {
+        let Some(function) = self.functions.get_mut(function) else { return };
+        let Some(lane) = function.turns.pop_front() else { return };
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        entry.queued = !held && !entry.waiting.is_empty();
+        if entry.queued {
+            function.turns.push_back(lane);
+        }
+    }
+
+    /// Drops everything that waits in a lane.
+    pub(super) fn clear(&mut self, lane: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.waiting.clear();
+        }
+    }
+
+    /// Takes everything that waits for a function, with the lanes that it waited in.
+    pub(super) fn take_waiting(&mut self, function: FunctionKey) -> (Vec<PartKey>, Vec<(JobKey, LaneKey)>) {
+        let Some(entry) = self.functions.get_mut(function) else { return Default::default() };
+        let mut waiting: Vec<_> = entry.alone.drain(..).collect();
+        entry.turns.clear();
+        let lanes: Vec<_> = self
+            .lanes
+            .iter_mut()
+            .filter(|(_, lane)| lane.function == function)
+            .map(|(key, lane)| {
+                lane.queued = false;
+                waiting.extend(lane.waiting.drain(..));
+                (lane.job, key)
+            })
+            .collect();
+        (waiting, lanes)
+    }
+
+    pub(super) fn remove_lane(&mut self, lane: LaneKey) {
+        let Some(lane_entry) = self.lanes.remove(lane) else { return };
+        if let Some(function) = self.functions.get_mut(lane_entry.function) {
+            function.lanes -= 1;
+            if lane_entry.queued {
+                function.turns.retain(|&other| other != lane);
+            }
+        }
+        self.sweep(lane_entry.function);
+    }
+
+    /// Forgets a function that nobody offers or waits for: names come from outside, and are without bound.
+    fn sweep(&mut self, key: FunctionKey) {
+        let unused = |function: &Function| function.hosts.is_empty() && function.lanes == 0;
+        if self.functions.get(key).is_some_and(unused)
+            && let Some(function) = self.functions.remove(key)
+        {
+            self.by_name.remove(&function.name);
+        }
+    }
+}

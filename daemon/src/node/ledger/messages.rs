@@ -1,0 +1,115 @@
+//! A client's message and its parts, from acceptance to the end.
+
+use super::{FunctionKey, JobKey, LeaseKey, MessageKey};
+use crate::node::message::{Identity, Message};
+use bytes::Bytes;
+
+/// A message that has not ended.
+#[derive(Debug)]
+pub struct OpenMessage {
+    /// Its job.
+    pub job: JobKey,
+    /// Its number in the job.
+    pub number: u64,
+    /// The bytes of its payload.
+    pub bytes: u64,
+    /// The message as it came, where hooks want to see it.
+    pub original: Option<Message>,
+    /// Results that went to the client.
+    pub results: u64,
+    /// Scatter may make more parts of it.
+    pub(super) scattering: bool,
+    /// Parts that have not ended.
+    pub(super) open_parts: u64,
+    /// Parts that were ever made.
+    pub(super) parts: u64,
+    /// Gather was told that all parts have ended, and has not answered.
+    pub(super) gathering: bool,
+    /// Gather has answered.
+    pub(super) gathered: bool,
+}
+
+impl OpenMessage {
+    pub(super) fn new(job: JobKey, number: u64, bytes: u64, original: Option<Message>) -> Self {
+        OpenMessage {
+            job,
+            number,
+            bytes,
+            original,
+            results: 0,
+            scattering: true,
+            open_parts: 0,
+            parts: 0,
+            gathering: false,
+            gathered: false,
+        }
+    }
+}
+
+/// What is next for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// Something of it is still to come.
+    Open,
+    /// All parts have ended: gather is to be told.
+    Gather(MessageKey),
+    /// It is done.
+    Done(MessageKey),
+}
+
+/// A part that has not ended.
+#[derive(Debug)]
+pub struct Part {
+    /// The message it is a part of.
+    pub message: MessageKey,
+    /// That message's job.
+    pub job: JobKey,
+    /// Which message and part it is.
+    pub identity: Identity,
+    /// The function it is for.
+    pub function: FunctionKey,
+    /// What the function gets.
+    pub body: Message,
+    /// How often it was leased.
+    pub attempt: u32,
+    /// How many of its results were passed on.
+    pub(super) passed: u64,
+    /// Results that count only together with the last.
+    pub(super) held: Vec<Bytes>,
+    /// How often its host was lost while it had others too.
+    pub(super) suspicions: u32,
+    /// How often its host was lost while it was alone.
+    pub(super) deaths: u32,
+    /// The lease that is out.
+    pub(super) lease: Option<LeaseKey>,
+    /// Leases of hosts that were lost, which may still come back with an answer.
+    pub(super) orphans: Vec<LeaseKey>,
+}
+
+impl Part {
+    pub(super) fn new(open: &mut OpenMessage, message: MessageKey, function: FunctionKey, body: Message) -> Self {
+        let identity = Identity { number: open.number, part: open.parts };
+        open.parts += 1;
+        open.open_parts += 1;
+        Part {
+            message,
+            job: open.job,
+            identity,
+            function,
+            body,
+            attempt: 0,
+            passed: 0,
+            held: Vec::new(),
+            suspicions: 0,
+            deaths: 0,
+            lease: None,
+            orphans: Vec::new(),
+        }
+    }
+
+    /// Whether it was at hosts that were lost, twice: it may be what kills them, and is tried alone.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspicions >= 2
+    }
+}

@@ -1,0 +1,248 @@
+//! Everything that is counted: jobs, messages, parts, leases, and the credit of hosts.
+//!
+//! The ledger is pure: no socket, no thread, and time is an argument. Each change of a state is one of its methods, and keeps
+//! accepted = done + failed + cancelled + under way, for each job and for the node.
+
+mod counts;
+mod credit;
+mod functions;
+mod leases;
+mod messages;
+#[cfg(test)]
+mod model;
+
+pub use counts::{Counts, Outcome};
+pub use credit::Credit;
+pub use leases::{Assignment, Ended, LeaseEnd, Passed};
+pub use messages::{OpenMessage, Part, Settled};
+
+use crate::node::message::Message;
+use functions::Functions;
+use leases::Lease;
+use slotmap::{SlotMap, new_key_type};
+use std::time::Instant;
+
+new_key_type! {
+    /// A job's key.
+    pub struct JobKey;
+    /// A message's key, from its acceptance to its end.
+    pub struct MessageKey;
+    /// A part's key.
+    pub struct PartKey;
+    /// A lease's key, which its host gives back with the answer.
+    pub struct LeaseKey;
+    /// A host's key; it is kept while one that was lost may come back.
+    pub struct HostKey;
+    /// The key of a function that is offered or waited for.
+    pub struct FunctionKey;
+    /// The key of one job's queue for one function.
+    pub struct LaneKey;
+}
+
+/// What the ledger is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How often a message may lose its host while it is tried alone.
+    pub max_attempts: u32,
+    /// Results go through gather hooks or joins, which give a sign when all of a message have.
+    pub gathers: bool,
+}
+
+/// A job, as far as it is counted.
+#[derive(Debug, Default)]
+pub struct Job {
+    /// Its messages.
+    pub counts: Counts,
+    /// Its outputs wait for its client: nothing of it is dispatched.
+    held: bool,
+    /// Parts that have not ended.
+    pub open_parts: usize,
+    /// The bytes of their payloads.
+    pub open_bytes: usize,
+    /// Its queues, one for each function.
+    lanes: Vec<LaneKey>,
+}
+
+/// What was cancelled with a job.
+#[derive(Debug, Default)]
+pub struct Cancelled {
+    /// Its messages that had not ended.
+    pub messages: Vec<MessageKey>,
+    /// The bytes of their payloads.
+    pub bytes: u64,
+    /// Leases whose results nobody waits for any more, with their hosts.
+    pub abandoned: Vec<(HostKey, LeaseKey)>,
+}
+
+/// The ledger of one node.
+#[derive(Debug)]
+pub struct Ledger {
+    rules: Rules,
+    jobs: SlotMap<JobKey, Job>,
+    messages: SlotMap<MessageKey, OpenMessage>,
+    parts: SlotMap<PartKey, Part>,
+    leases: SlotMap<LeaseKey, Lease>,
+    hosts: SlotMap<HostKey, Credit>,
+    functions: Functions,
+    totals: Counts,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(rules: Rules) -> Self {
+        Ledger {
+            rules,
+            jobs: SlotMap::with_key(),
+            messages: SlotMap::with_key(),
+            parts: SlotMap::with_key(),
+            leases: SlotMap::with_key(),
+            hosts: SlotMap::with_key(),
+            functions: Functions::default(),
+            totals: Counts::default(),
+        }
+    }
+
+    /// All messages of the node, of jobs that are gone too.
+    pub fn totals(&self) -> Counts {
+        self.totals
+    }
+
+    /// Leases that are out.
+    pub fn leased(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Begins a job.
+    pub fn open_job(&mut self) -> JobKey {
+        self.jobs.insert(Job::default())
+    }
+
+    /// A job that is open.
+    pub fn job(&self, job: JobKey) -> Option<&Job> {
+        self.jobs.get(job)
+    }
+
+    /// Holds a job back, or lets it go on.
+    pub fn hold(&mut self, job: JobKey, held: bool) {
+        let Some(entry) = self.jobs.get_mut(job) else { return };
+        if std::mem::replace(&mut entry.held, held) && !held {
+            for &lane in &entry.lanes {
+                self.functions.queue(lane);
+            }
+        }
+    }
+
+    /// Whether a job is held back.
+    pub fn is_held(&self, job: JobKey) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.held)
+    }
+
+    /// Ends what has not ended of a job, as cancelled.
+    pub fn cancel_job(&mut self, job: JobKey) -> Cancelled {
+        let mut cancelled = Cancelled::default();
+        let Some(entry) = self.jobs.get_mut(job) else { return cancelled };
+        if entry.counts.under_way > 0 {
+            let open = self.messages.iter().filter(|(_, message)| message.job == job);
+            cancelled.messages = open.map(|(key, _)| key).collect();
+            for &message in &cancelled.messages {
+                let ended = self.end(message, Outcome::Cancelled);
+                cancelled.bytes += ended.map_or(0, |message| message.bytes);
+            }
+        }
+        let Some(entry) = self.jobs.get_mut(job) else { return cancelled };
+        if entry.open_parts > 0 {
+            entry.open_parts = 0;
+            entry.open_bytes = 0;
+            entry.lanes.iter().for_each(|&lane| self.functions.clear(lane));
+            let parts = &self.parts;
+            let of_job = |part: PartKey| parts.get(part).is_some_and(|part| part.job == job);
+            let leases = self.leases.iter().filter(|(_, lease)| lease.out && of_job(lease.part));
+            cancelled.abandoned = leases.map(|(key, lease)| (lease.host, key)).collect();
+            self.parts.retain(|_, part| part.job != job);
+        }
+        cancelled
+    }
+
+    /// Forgets a job; what has not ended of it is cancelled first.
+    pub fn close_job(&mut self, job: JobKey) -> Cancelled {
+        let cancelled = self.cancel_job(job);
+        if let Some(job) = self.jobs.remove(job) {
+            job.lanes.into_iter().for_each(|lane| self.functions.remove_lane(lane));
+        }
+        cancelled
+    }
+
+    /// Accepts a message. `original` is kept where hooks will want to see it.
+    pub fn accept(
+        &mut self, job: JobKey, number: u64, bytes: u64, original: Option<Message>,
+    ) -> Option<MessageKey> {
+        let entry = self.jobs.get_mut(job)?;
+        entry.counts.accept();
+        self.totals.accept();
+        Some(self.messages.insert(OpenMessage::new(job, number, bytes, original)))
+    }
+
+    /// A message that has not ended.
+    pub fn message(&self, message: MessageKey) -> Option<&OpenMessage> {
+        self.messages.get(message)
+    }
+
+    /// Adds a part to a message, and queues it for `function`.
+    pub fn add_part(&mut self, message: MessageKey, function: &str, body: Message, now: Instant) {
+        let Some(open) = self.messages.get_mut(message) else { return };
+        let Some(job) = self.jobs.get_mut(open.job) else { return };
+        let function = self.functions.intern(function, now);
+        job.open_parts += 1;
+        job.open_bytes += body.payload.len();
+        let part = self.parts.insert(Part::new(open, message, function, body));
+        let lane = self.functions.lane(open.job, function, &mut job.lanes);
+        self.functions.push_back(lane, part);
+    }
+
+    /// Scatter makes no more parts of this message.
+    pub fn scattered(&mut self, message: MessageKey) -> Settled {
+        if let Some(message) = self.messages.get_mut(message) {
+            message.scattering = false;
+        }
+        self.settle(message)
+    }
+
+    /// Gather has given back everything of this message.
+    pub fn gathered(&mut self, message: MessageKey) -> Settled {
+        if let Some(message) = self.messages.get_mut(message) {
+            message.gathering = false;
+            message.gathered = true;
+        }
+        self.settle(message)
+    }
+
+    /// Counts a result of a message that goes out to its client; `None` when the message has ended.
+    pub fn count_result(&mut self, message: MessageKey) -> Option<(JobKey, u64)> {
+        let message = self.messages.get_mut(message)?;
+        message.results += 1;
+        Some((message.job, message.number))
+    }
+
+    /// Ends a message.
+    pub fn end(&mut self, message: MessageKey, outcome: Outcome) -> Option<OpenMessage> {
+        let message = self.messages.remove(message)?;
+        self.totals.end(outcome);
+        if let Some(job) = self.jobs.get_mut(message.job) {
+            job.counts.end(outcome);
+        }
+        Some(message)
+    }
+
+    /// What is next for a message of which something has ended.
+    fn settle(&mut self, message: MessageKey) -> Settled {
+        let Some(open) = self.messages.get_mut(message) else { return Settled::Open };
+        if open.scattering || open.open_parts > 0 || open.gathering {
+            Settled::Open
+        } else if self.rules.gathers && !open.gathered {
+            open.gathering = true;
+            Settled::Gather(message)
+        } else {
+            Settled::Done(message)
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The ledger against a simple model: over any order of events, every message ends once, each result is passed on once, and
+//! every sum comes out.
+
+use super::*;
+use crate::node::message::{Header, Message};
+use bytes::Bytes;
+use proptest::prelude::*;
+use pylm_protocol::FunctionOffer;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+const OFFER: FunctionOffer<'static> = FunctionOffer { name: "f", atomic: false };
+
+/// What may happen; numbers choose among what there is.
+#[derive(Debug, Clone)]
+enum Event {
+    Submit { job: usize, parts: u64 },
+    Dispatch,
+    Result { lease: usize },
+    Finish { lease: usize },
+    Fail { lease: usize },
+    Release { lease: usize },
+    Lose { host: usize, may_return: bool },
+    AddHost { limit: u64 },
+    Return { host: usize },
+    Hold { job: usize, held: bool },
+    Cancel { job: usize },
+    Late { lease: usize },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let which = 0usize..64;
+    prop_oneof![
+        4 => (which.clone(), 1u64..4).prop_map(|(job, parts)| Event::Submit { job, parts }),
+        6 => Just(Event::Dispatch),
+        6 => which.clone().prop_map(|lease| Event::Result { lease }),
+        6 => which.clone().prop_map(|lease| Event::Finish { lease }),
+        1 => which.clone().prop_map(|lease| Event::Fail { lease }),
+        1 => which.clone().prop_map(|lease| Event::Release { lease }),
+        1 => (which.clone(), any::<bool>()).prop_map(|(host, may_return)| Event::Lose { host, may_return }),
+        2 => (1u64..5).prop_map(|limit| Event::AddHost { limit }),
+        1 => which.clone().prop_map(|host| Event::Return { host }),
+        1 => (which.clone(), any::<bool>()).prop_map(|(job, held)| Event::Hold { job, held }),
+        1 => which.clone().prop_map(|job| Event::Cancel { job }),
+        2 => which.prop_map(|lease| Event::Late { lease }),
+    ]
+}
+
+/// What is known of one lease outside of the ledger.
+#[derive(Debug, Clone)]
+struct Out {
+    host: HostKey,
+    key: LeaseKey,
+    message: (JobKey, u64),
+    part: u64,
+    results: u64,
+}
+
+struct World {
+    ledger: Ledger,
+    now: Instant,
+    jobs: Vec<JobKey>,
+    next: BTreeMap<JobKey, u64>,
+    hosts: Vec<HostKey>,
+    lost: Vec<HostKey>,
+    out: Vec<Out>,
+    /// Leases of hosts that were lost, which may still answer.
+    late: Vec<Out>,
+    accepted: BTreeSet<(JobKey, u64)>,
+    ended: BTreeSet<(JobKey, u64)>,
+    passed: BTreeSet<((JobKey, u64), u64, u64)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut ledger = Ledger::new(Rules { max_attempts: 2, gathers: false });
+        let jobs = (0..3).map(|_| ledger.open_job()).collect();
+        World {
+            ledger,
+            now: Instant::now(),
+            jobs,
+            next: BTreeMap::new(),
+            hosts: Vec::new(),
+            lost: Vec::new(),
+            out: Vec::new(),
+            late: Vec::new(),
+            accepted: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            passed: BTreeSet::new(),
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Submit { job, parts } => self.submit(job, parts),
+            Event::Dispatch => self.dispatch(),
+            Event::Result { lease } => {
+                if let Some(place) = pick(&self.out, lease) {
+                    let mut out = self.out[place].clone();
+                    self.result(&mut out);
+                    self.out[place] = out;
+                }
+            }
+            Event::Finish { lease } => {
+                if let Some(place) = pick(&self.out, lease) {
+                    let out = self.out.swap_remove(place);
+                    self.finish(out);
+                }
+            }
+            Event::Late { lease } => {
+                if let Some(place) = pick(&self.late, lease) {
+                    let mut out = self.late.swap_remove(place);
+                    self.result(&mut out);
+                    self.finish(out);
+                }
+            }
+            Event::Fail { lease } => {
+                if let Some(place) = pick(&self.out, lease) {
+                    let out = self.out.swap_remove(place);
+                    let ended = self.ledger.end_lease(out.host, out.key, LeaseEnd::Failed, &mut Vec::new());
+                    if let Ended::Failed(message) = ended {
+                        self.end(message, Outcome::Failed);
+                    }
+                }
+            }
+            Event::Release { lease } => {
+                if let Some(place) = pick(&self.out, lease) {
+                    let out = self.out.swap_remove(place);
+                    let ended = self.ledger.end_lease(out.host, out.key, LeaseEnd::Released, &mut Vec::new());
+                    assert!(matches!(ended, Ended::Nothing));
+                }
+            }
+            Event::Lose { host, may_return } => self.lose(host, may_return),
+            Event::AddHost { limit } => {
+                self.hosts.push(self.ledger.add_host(limit, 1 << 20, Some(&[OFFER]), self.now));
+            }
+            Event::Return { host } => {
+                if let Some(place) = pick(&self.lost, host) {
+                    let host = self.lost.swap_remove(place);
+                    self.ledger.return_host(host, 2, 1 << 20, &[OFFER], self.now);
+                    self.hosts.push(host);
+                }
+            }
+            Event::Hold { job, held } => self.ledger.hold(self.jobs[job % 3], held),
+            Event::Cancel { job } => {
+                let job = self.jobs[job % 3];
+                let cancelled = self.ledger.cancel_job(job);
+                let open: Vec<_> =
+                    self.accepted.iter().filter(|of| of.0 == job && !self.ended.contains(of)).copied().collect();
+                assert_eq!(cancelled.messages.len(), open.len());
+                self.ended.extend(open);
+            }
+        }
+        self.check();
+    }
+
+    fn submit(&mut self, job: usize, parts: u64) {
+        let job = self.jobs[job % 3];
+        let number = self.next.entry(job).or_default();
+        let key = self.ledger.accept(job, *number, 1, None).unwrap();
+        self.accepted.insert((job, *number));
+        *number += 1;
+        let header = Header {
+            pipeline: "p".into(),
+            client: "c".into(),
+            function: "s.f".into(),
+            stage: 0,
+            job: Uuid::nil(),
+        };
+        let body = Message { header: Arc::new(header), cache: None, payload: Bytes::from_static(b"x") };
+        (0..parts).for_each(|_| self.ledger.add_part(key, "f", body.clone(), self.now));
+        assert_eq!(self.ledger.scattered(key), Settled::Open);
+    }
+
+    fn dispatch(&mut self) {
+        let out = &mut self.out;
+        self.ledger.dispatch(|assignment| {
+            let identity = assignment.part.identity;
+            out.push(Out {
+                host: assignment.host,
+                key: assignment.lease,
+                message: (assignment.part.job, identity.number),
+                part: identity.part,
+                results: 0,
+            });
+        });
+    }
+
+    fn result(&mut self, out: &mut Out) {
+        if let Some(passed) = self.ledger.result(out.host, out.key, out.results, Bytes::new()) {
+            assert!(self.passed.insert((out.message, out.part, passed.index)), "a result was passed on twice");
+            // It is of no use to a message that has ended, and is not counted for it.
+            assert_eq!(self.ledger.count_result(passed.message).is_some(), !self.ended.contains(&out.message));
+        }
+        out.results += 1;
+    }
+
+    fn finish(&mut self, out: Out) {
+        match self.ledger.end_lease(out.host, out.key, LeaseEnd::Done(out.results), &mut Vec::new()) {
+            Ended::Nothing => {}
+            Ended::Done { settled: Settled::Done(message), .. } => self.end(message, Outcome::Done),
+            Ended::Done { .. } => {}
+            Ended::Failed(message) | Ended::Inconsistent(message) => self.end(message, Outcome::Failed),
+        }
+    }
+
+    fn end(&mut self, message: MessageKey, outcome: Outcome) {
+        if let Some(message) = self.ledger.end(message, outcome) {
+            assert!(self.ended.insert((message.job, message.number)), "a message has ended twice");
+        }
+    }
+
+    fn lose(&mut self, host: usize, may_return: bool) {
+        let Some(place) = pick(&self.hosts, host) else { return };
+        let host = self.hosts.swap_remove(place);
+        for message in self.ledger.lose_host(host, may_return, self.now) {
+            self.end(message, Outcome::Failed);
+        }
+        let (of_host, others) = std::mem::take(&mut self.out).into_iter().partition(|out: &Out| out.host == host);
+        self.out = others;
+        if may_return {
+            self.late.extend::<Vec<Out>>(of_host);
+            self.lost.push(host);
+        }
+    }
+
+    fn check(&self) {
+        let totals = self.ledger.totals();
+        assert_eq!(totals.accepted, self.accepted.len() as u64);
+        assert_eq!(totals.under_way, (self.accepted.len() - self.ended.len()) as u64);
+        for &host in &self.hosts {
+            let credit = self.ledger.credit(host).unwrap();
+            assert_eq!(credit.leases, self.out.iter().filter(|out| out.host == host).count() as u64);
+            assert!(credit.leases <= credit.limit.max(1), "a host has more than its limit");
+        }
+    }
+
+    /// Hosts that answer everything come; whatever has not ended does.
+    fn settle(&mut self) {
+        let jobs = self.jobs.clone();
+        jobs.into_iter().for_each(|job| self.ledger.hold(job, false));
+        self.step(Event::AddHost { limit: 4 });
+        for _ in 0..10_000 {
+            self.step(Event::Dispatch);
+            if self.out.is_empty() {
+                break;
+            }
+            self.step(Event::Result { lease: 0 });
+            self.step(Event::Finish { lease: 0 });
+        }
+        assert_eq!(self.accepted, self.ended, "not everything has ended");
+        assert_eq!(self.ledger.parts.len(), 0, "parts are left over");
+    }
+}
+
+fn pick<T>(among: &[T], choice: usize) -> Option<usize> {
+    (!among.is_empty()).then(|| choice % among.len())
+}
+
+proptest! {
+    #[test]
+    fn every_message_ends_once_and_every_sum_comes_out(events in proptest::collection::vec(event(), 1..200)) {
+        let mut world = World::new();
+        events.into_iter().for_each(|event| world.step(event));
+        world.settle();
+    }
+}
+
+#[test]
+fn a_function_that_nobody_offers_fails_after_the_wait_and_leaves_nothing_behind() {
+    let mut world = World::new();
+    world.submit(0, 3);
+    let wait = Duration::from_secs(5);
+    assert!(world.ledger.expire_unoffered(wait, world.now).is_empty());
+    let failed = world.ledger.expire_unoffered(wait, world.now + wait);
+    assert_eq!(failed.len(), 3);
+    for (message, function) in failed {
+        assert_eq!(function, "f");
+        world.end(message, Outcome::Failed);
+    }
+    world.check();
+    assert_eq!(world.accepted, world.ended);
+    assert_eq!(world.ledger.functions.iter().count(), 0);
+}
+
+#[test]
+fn a_message_that_takes_down_every_host_fails_and_its_neighbours_do_not() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 4 });
+    (0..6).for_each(|_| world.submit(0, 1));
+    let poison = (world.jobs[0], 2);
+    for _ in 0..100 {
+        world.step(Event::Dispatch);
+        if world.out.is_empty() {
+            break;
+        }
+        if world.out.iter().any(|out| out.message == poison) {
+            world.step(Event::Lose { host: 0, may_return: false });
+            world.step(Event::AddHost { limit: 4 });
+        } else {
+            world.step(Event::Finish { lease: 0 });
+        }
+    }
+    let counts = world.ledger.totals();
+    assert_eq!((counts.done, counts.failed, counts.under_way), (5, 1, 0));
+}
+
+#[test]
+fn jobs_take_turns() {
+    let mut world = World::new();
+    (0..200).for_each(|_| world.submit(0, 1));
+    (0..20).for_each(|_| world.submit(1, 1));
+    world.step(Event::AddHost { limit: 64 });
+    world.step(Event::Dispatch);
+    let second = world.jobs[1];
+    assert_eq!(world.out.len(), 64);
+    assert_eq!(world.out.iter().filter(|out| out.message.0 == second).count(), 20);
+}
+
+#[test]
+fn the_least_loaded_host_is_next() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 100 });
+    world.step(Event::AddHost { limit: 100 });
+    (0..100).for_each(|_| world.submit(0, 1));
+    world.step(Event::Dispatch);
+    let first = world.hosts[0];
+    let share = world.out.iter().filter(|out| out.host == first).count();
+    assert!((40..=60).contains(&share), "one of two hosts got {share} of 100");
+}

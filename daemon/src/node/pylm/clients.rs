@@ -1,0 +1,199 @@
+//! pylm clients: what they push, what they subscribe to, and what waits for them.
+
+use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
+use crate::node::ledger::JobKey;
+use crate::node::message::Header;
+use crate::node::sockets::Bound;
+use pylm_transport::{Frame, SendError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A PULL and an XPUB: those that all share, or those of one client.
+#[derive(Debug)]
+pub struct Line {
+    /// Where messages are pushed to.
+    pub pull: Bound,
+    /// Where results are published.
+    pub publisher: Bound,
+    /// Who was given these, and when it last did something.
+    pub owner: Option<(Box<str>, Instant)>,
+    /// Whole topics that are subscribed to, and how often.
+    pub topics: HashMap<Box<[u8]>, u32>,
+    /// Messages that came in here and have not ended.
+    pub open: u64,
+    /// Bytes of their payloads.
+    pub open_bytes: u64,
+    /// Jobs from here whose results wait.
+    pub backed_up: usize,
+    /// More may wait in the PULL.
+    pub pull_ready: bool,
+    /// More may wait in the XPUB.
+    pub publisher_ready: bool,
+}
+
+impl Line {
+    pub(crate) fn new(pull: Bound, publisher: Bound) -> Self {
+        Line {
+            pull,
+            publisher,
+            owner: None,
+            topics: HashMap::new(),
+            open: 0,
+            open_bytes: 0,
+            backed_up: 0,
+            pull_ready: true,
+            publisher_ready: true,
+        }
+    }
+
+    /// Whether no more is to be read for now: its clients have as much under way as is decent, or do not read.
+    pub fn is_full(&self) -> bool {
+        self.open >= WINDOW || self.open_bytes >= WINDOW_BYTES || self.backed_up > 0
+    }
+
+    /// A subscription came (`true`) or went.
+    pub fn subscription(&mut self, topic: &[u8], came: bool) {
+        if came {
+            *self.topics.entry(topic.into()).or_default() += 1;
+        } else if let Some(count) = self.topics.get_mut(topic) {
+            *count -= 1;
+            if *count == 0 {
+                self.topics.remove(topic);
+            }
+        }
+    }
+}
+
+/// What the node owes a pylm client for one pipeline.
+#[derive(Debug)]
+pub struct PylmStream {
+    /// The client's id, the topic of its results.
+    pub client: Box<str>,
+    /// The id of its stream.
+    pub pipeline: Box<str>,
+    /// Where its messages come from.
+    pub line: usize,
+    /// What the message that came last shares with those before it.
+    pub header: Arc<Header>,
+    /// When it last sent or took something.
+    pub active: Instant,
+    outbox: VecDeque<Frame>,
+    bytes: usize,
+    /// It is counted among its line's.
+    pub backed_up: bool,
+    /// It is among those to be flushed.
+    pub dirty: bool,
+    /// The number that its next message gets.
+    pub next: u64,
+}
+
+impl PylmStream {
+    pub(crate) fn new(client: &str, pipeline: &str, line: usize, header: Arc<Header>, now: Instant) -> Self {
+        PylmStream {
+            client: client.into(),
+            pipeline: pipeline.into(),
+            line,
+            header,
+            active: now,
+            outbox: VecDeque::new(),
+            bytes: 0,
+            backed_up: false,
+            dirty: false,
+            next: 0,
+        }
+    }
+
+    /// Queues a result.
+    pub fn push(&mut self, palm: Vec<u8>) {
+        self.bytes += palm.len();
+        self.outbox.push_back(Frame::from_vec(palm));
+    }
+
+    /// Publishes what the client takes.
+    pub fn flush(&mut self, publisher: &Bound, now: Instant) {
+        while let Some(frame) = self.outbox.pop_front() {
+            let length = frame.len();
+            let mut frames = vec![Frame::copy_from(self.client.as_bytes()), frame];
+            match publisher.socket.send(&mut frames) {
+                Ok(()) => {
+                    self.bytes -= length;
+                    self.active = now;
+                }
+                Err(SendError::Full | SendError::NoPeer) => {
+                    self.outbox.extend(frames.pop());
+                    self.outbox.rotate_right(1);
+                    return;
+                }
+                Err(SendError::Other(error)) => {
+                    tracing::error!(client = &*self.client, %error, "a result could not be published");
+                    self.bytes -= length;
+                }
+            }
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// How many results wait.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Drops what waits.
+    pub fn clear(&mut self) {
+        self.outbox.clear();
+        self.bytes = 0;
+    }
+
+    /// Whether so much waits that its job is to be held back.
+    pub fn is_backed_up(&self) -> bool {
+        self.outbox.len() >= PYLM_OUTBOX || self.bytes >= PYLM_OUTBOX_BYTES
+    }
+}
+
+/// Which job a pylm client's messages belong to.
+#[derive(Debug, Default)]
+pub struct Directory {
+    by_client: HashMap<Box<str>, Vec<(Box<str>, JobKey)>>,
+    /// Most messages are of the same job as the one before.
+    last: Option<(Box<str>, Box<str>, JobKey)>,
+}
+
+impl Directory {
+    /// The job of a client's pipeline.
+    pub fn find(&mut self, client: &str, pipeline: &str) -> Option<JobKey> {
+        if let Some((last_client, last_pipeline, job)) = &self.last
+            && **last_client == *client
+            && **last_pipeline == *pipeline
+        {
+            return Some(*job);
+        }
+        let jobs = self.by_client.get(client)?;
+        let (_, job) = jobs.iter().find(|(other, _)| **other == *pipeline)?;
+        self.last = Some((client.into(), pipeline.into(), *job));
+        Some(*job)
+    }
+
+    /// All jobs of a client.
+    pub fn of_client(&self, client: &str) -> impl Iterator<Item = JobKey> {
+        self.by_client.get(client).into_iter().flatten().map(|(_, job)| *job)
+    }
+
+    pub(crate) fn insert(&mut self, client: &str, pipeline: &str, job: JobKey) {
+        self.by_client.entry(client.into()).or_default().push((pipeline.into(), job));
+    }
+
+    pub(crate) fn remove(&mut self, client: &str, job: JobKey) {
+        self.last = None;
+        if let Some(jobs) = self.by_client.get_mut(client) {
+            jobs.retain(|(_, other)| *other != job);
+            if jobs.is_empty() {
+                self.by_client.remove(client);
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The cache service in pylm's way: a request is a PalmMessage, the reply one raw frame.
+//!
+//! Every request is answered, at once: a REQ that gets no reply hangs for ever.
+
+use super::clients::Line;
+use super::workers::WorkerPort;
+use crate::node::Router;
+use crate::node::bounds::PYLM_SUBSCRIPTION;
+use bytes::Bytes;
+use pylm_protocol::palm::PalmMessage;
+use pylm_transport::{Frame, Frames};
+use std::time::Instant;
+
+impl Router {
+    /// Answers one request of a REQ socket: `[route, "", request]`.
+    pub(crate) fn serve(&mut self, frames: &mut Frames, now: Instant) {
+        let reply = match frames.pop() {
+            Some(request) if frames.len() == 2 => self.serve_request(&request.into_bytes(), now),
+            _ => {
+                self.garbage("db", "a request that is not one frame");
+                frames.truncate(2);
+                Bytes::new()
+            }
+        };
+        frames.push(Frame::from_bytes(reply));
+        if let Err(error) = self.db.socket.send(frames) {
+            tracing::warn!(%error, "a reply of the cache service could not be sent");
+        }
+    }
+
+    fn serve_request(&mut self, request: &Bytes, now: Instant) -> Bytes {
+        let message = match PalmMessage::decode(request) {
+            Ok(message) => message,
+            Err(error) => {
+                self.garbage("db", &error.to_string());
+                return Bytes::new();
+            }
+        };
+        let instruction = message.function.rsplit_once('.').map_or("", |(_, instruction)| instruction);
+        match instruction {
+            "get" => match std::str::from_utf8(message.payload) {
+                Ok(key) => self.get(message.client, key, now).unwrap_or_default(),
+                Err(_) => Bytes::new(),
+            },
+            "set" => {
+                let value = request.slice(message.payload_range(request));
+                match self.cache.set(message.cache, value) {
+                    Ok(key) => key.into(),
+                    Err(error) => {
+                        tracing::warn!(client = message.client, %error, "a value was not stored");
+                        Bytes::new()
+                    }
+                }
+            }
+            "delete" => {
+                let key = std::str::from_utf8(message.payload).unwrap_or_default();
+                match self.cache.delete(key) {
+                    Ok(_) => Bytes::copy_from_slice(key.as_bytes()),
+                    Err(error) => {
+                        tracing::warn!(client = message.client, %error, "a value was not deleted");
+                        Bytes::new()
+                    }
+                }
+            }
+            _ => {
+                self.garbage("db", "an instruction that the cache service does not know");
+                Bytes::new()
+            }
+        }
+    }
+
+    /// A value; the addresses that a peer asks for are its own, as far as there are any.
+    fn get(&mut self, peer: &str, key: &str, now: Instant) -> Option<Bytes> {
+        let address = match key {
+            "pull_address" => self.line_of(peer, now).pull.address.clone(),
+            "pub_address" => self.line_of(peer, now).publisher.address.clone(),
+            "worker_push_address" => self.worker_port_of(peer, now).push.address.clone(),
+            _ => return self.cache.get(key),
+        };
+        Some(address.into())
+    }
+
+    /// The sockets of a client: those it was given before, free ones, or those that all share.
+    fn line_of(&mut self, client: &str, now: Instant) -> &Line {
+        let used = |line: &Line| !line.topics.is_empty() || line.open > 0;
+        let place = choose(client, now, self.lines.iter_mut().map(|line| (used(line), &mut line.owner)));
+        &self.lines[place]
+    }
+
+    /// The socket of a worker: the one it was given before, a free one, or the one that all share.
+    fn worker_port_of(&mut self, worker: &str, now: Instant) -> &WorkerPort {
+        let place = choose(worker, now, self.workers.iter_mut().map(|port| (port.connections > 0, &mut port.owner)));
+        &self.workers[place]
+    }
+}
+
+/// Which of these `peer` gets: each is in use or not, and may have an owner. The first one is shared.
+fn choose<'a>(
+    peer: &str, now: Instant, places: impl Iterator<Item = (bool, &'a mut Option<(Box<str>, Instant)>)>,
+) -> usize {
+    if peer.is_empty() {
+        return 0;
+    }
+    let mut free: Option<(usize, Option<Instant>, &mut Option<(Box<str>, Instant)>)> = None;
+    for (place, (used, owner)) in places.enumerate().skip(1) {
+        let since = owner.as_ref().map(|(_, since)| *since);
+        if let Some((name, since)) = owner
+            && **name == *peer
+        {
+            *since = now;
+            return place;
+        }
+        // One that was given to somebody who may yet come, or who is there, is not free.
+        if used || since.is_some_and(|since| now.duration_since(since) < PYLM_SUBSCRIPTION) {
+            continue;
+        }
+        if free.as_ref().is_none_or(|(_, oldest, _)| since < *oldest) {
+            free = Some((place, since, owner));
+        }
+    }
+    match free {
+        Some((place, _, owner)) => {
+            *owner = Some((peer.into(), now));
+            place
+        }
+        None => 0,
+    }
+}

@@ -1,0 +1,368 @@
+//! The routing thread: waits for sockets and hooks, and carries each message one stage further.
+
+use super::bounds::{RETRY, TICK, TURN};
+use super::cache::Cache;
+use super::config::NodeConfig;
+use super::egress::Client;
+use super::gather::Gatherer;
+use super::hosts::Host;
+use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
+use super::pylm::clients::{Directory, Line};
+use super::pylm::ports::Ports;
+use super::pylm::workers::WorkerPort;
+use super::running::{Addresses, Command, StartError};
+use super::scatter::Scatterer;
+use super::sessions::Sessions;
+use super::sockets::{Bound, bind};
+use pylm_protocol::Record;
+use pylm_transport::{Context, Frames, Poller, Socket, SocketKind, Waker};
+use slotmap::SecondaryMap;
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// What a poller's key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Db,
+    WorkerPull,
+    Pull(usize),
+    Publisher(usize),
+    Monitor(usize),
+}
+
+/// All that the routing thread owns.
+#[derive(Debug)]
+pub struct Router {
+    pub(crate) config: NodeConfig,
+    pub(crate) db: Bound,
+    pub(crate) worker_pull: Bound,
+    /// The sockets of pylm clients; the first is shared.
+    pub(crate) lines: Vec<Line>,
+    /// The sockets of pylm workers; the first is shared.
+    pub(crate) workers: Vec<WorkerPort>,
+    pub(crate) sessions: Sessions,
+    pub(crate) ledger: Ledger,
+    pub(crate) cache: Cache,
+    pub(crate) hosts: SecondaryMap<HostKey, Host>,
+    pub(crate) hosts_by_peer: HashMap<Uuid, HostKey>,
+    pub(crate) clients: SecondaryMap<JobKey, Client>,
+    pub(crate) jobs_by_identity: HashMap<Uuid, JobKey>,
+    pub(crate) directory: Directory,
+    /// Jobs with outputs to be sent.
+    pub(crate) dirty: Vec<JobKey>,
+    /// pylm jobs whose client took no more, or has not subscribed.
+    pub(crate) waiting: Vec<JobKey>,
+    /// Leases whose results nobody waits for any more.
+    pub(crate) abandoned: Vec<(HostKey, LeaseKey)>,
+    /// Leases of many results that wait for room, with their jobs and hosts.
+    pub(crate) starved: Vec<(JobKey, HostKey, LeaseKey)>,
+    pub(crate) scatterer: Option<Scatterer>,
+    pub(crate) gatherer: Option<Gatherer>,
+    /// This run of the node.
+    pub(crate) run: Uuid,
+    /// The same, as messages to pylm workers carry it.
+    pub(crate) run_mark: u64,
+    /// Something may have become possible to dispatch.
+    pub(crate) undispatched: bool,
+    pub(crate) draining: bool,
+    pub(crate) garbage: u64,
+    db_ready: bool,
+    worker_pull_ready: bool,
+    poller: Poller,
+    sources: Vec<Source>,
+    inbox: Receiver<Command>,
+    frames: Frames,
+    // Last, so that every socket is closed before it.
+    _context: Context,
+}
+
+impl Router {
+    pub(crate) fn new(config: NodeConfig, inbox: Receiver<Command>) -> Result<Self, StartError> {
+        let context = Context::new()?;
+        let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
+        let worker_pull = bind(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
+        let ports = Ports::bind(&context, &config)?;
+        let poller = Poller::new()?;
+        let now = Instant::now();
+        let lines: Vec<_> =
+            ports.clients.into_iter().map(|(pull, publisher)| Line::new(pull, publisher)).collect();
+        let mut workers = Vec::with_capacity(ports.workers.len());
+        for push in ports.workers {
+            let monitor = push.socket.monitor()?;
+            workers.push(WorkerPort::new(push, monitor, now));
+        }
+        let mut sources = Vec::new();
+        let mut watch = |fd, source| {
+            sources.push(source);
+            poller.add(fd, sources.len() - 1)
+        };
+        watch(db.socket.fd(), Source::Db)?;
+        watch(worker_pull.socket.fd(), Source::WorkerPull)?;
+        for (place, line) in lines.iter().enumerate() {
+            watch(line.pull.socket.fd(), Source::Pull(place))?;
+            watch(line.publisher.socket.fd(), Source::Publisher(place))?;
+        }
+        for (place, worker) in workers.iter().enumerate() {
+            watch(worker.monitor.fd(), Source::Monitor(place))?;
+        }
+        let run = Uuid::new_v4();
+        let scatterer = Scatterer::start(&config.plugins, poller.waker())?;
+        let gatherer = Gatherer::start(&config.plugins, poller.waker())?;
+        let rules = Rules { max_attempts: config.max_attempts, gathers: gatherer.is_some() };
+        let mut router = Router {
+            ledger: Ledger::new(rules),
+            cache: Cache::new(config.cache_bytes),
+            config,
+            db,
+            worker_pull,
+            lines,
+            workers,
+            sessions: Sessions::default(),
+            hosts: SecondaryMap::new(),
+            hosts_by_peer: HashMap::new(),
+            clients: SecondaryMap::new(),
+            jobs_by_identity: HashMap::new(),
+            directory: Directory::default(),
+            dirty: Vec::new(),
+            waiting: Vec::new(),
+            abandoned: Vec::new(),
+            starved: Vec::new(),
+            scatterer,
+            gatherer,
+            run,
+            run_mark: run.as_u64_pair().0,
+            undispatched: false,
+            draining: false,
+            garbage: 0,
+            db_ready: true,
+            worker_pull_ready: true,
+            poller,
+            sources,
+            inbox,
+            frames: Frames::new(),
+            _context: context,
+        };
+        router.preset_cache();
+        Ok(router)
+    }
+
+    /// What peers discover the node by.
+    fn preset_cache(&mut self) {
+        let addresses = self.addresses();
+        let version = format!("{}.{}", pylm_protocol::MAJOR, pylm_protocol::MINOR);
+        for (key, value) in [
+            ("name", self.config.name.as_str()),
+            ("db_address", &addresses.db),
+            ("pull_address", &addresses.pull),
+            ("pub_address", &addresses.pub_),
+            ("worker_pull_address", &addresses.worker_pull),
+            ("worker_push_address", &addresses.worker_push),
+            (pylm_protocol::DISCOVERY_KEY, &version),
+        ] {
+            self.cache.preset(key, value);
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        Addresses {
+            pull: self.lines[0].pull.address.clone(),
+            pub_: self.lines[0].publisher.address.clone(),
+            worker_pull: self.worker_pull.address.clone(),
+            worker_push: self.workers[0].push.address.clone(),
+            db: self.db.address.clone(),
+        }
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        self.poller.waker()
+    }
+
+    /// Routes until the node is told to end.
+    pub(crate) fn run(mut self) {
+        let mut ready = Vec::new();
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let now = Instant::now();
+            match self.inbox.try_recv() {
+                Ok(Command::Drain) => self.drain(),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {}
+            }
+            self.read(now);
+            self.take_parts(now);
+            self.take_gathered();
+            self.dispatch();
+            self.flush(now);
+            if now >= next_tick {
+                next_tick = now + TICK;
+                self.tick(now);
+            }
+            if self.draining && self.is_drained() {
+                break;
+            }
+            let timeout = if self.has_more() {
+                Duration::ZERO
+            } else if self.is_stalled() {
+                RETRY
+            } else {
+                next_tick.saturating_duration_since(now)
+            };
+            ready.clear();
+            if let Err(error) = self.poller.wait(Some(timeout), &mut ready) {
+                tracing::error!(%error, "the system cannot wait for sockets");
+                break;
+            }
+            ready.iter().for_each(|&key| self.wake(key));
+        }
+        self.say_goodbye();
+    }
+
+    /// A socket has something to tell: that has to be taken from its descriptor, also while it is not to be read.
+    fn wake(&mut self, key: usize) {
+        let Some(&source) = self.sources.get(key) else { return };
+        let (flag, events) = match source {
+            Source::Db => (&mut self.db_ready, self.db.socket.events()),
+            Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
+            Source::Pull(place) => {
+                let line = &mut self.lines[place];
+                (&mut line.pull_ready, line.pull.socket.events())
+            }
+            Source::Publisher(place) => {
+                let line = &mut self.lines[place];
+                (&mut line.publisher_ready, line.publisher.socket.events())
+            }
+            Source::Monitor(place) => {
+                self.workers[place].monitor_ready = true;
+                return;
+            }
+        };
+        *flag |= events.is_ok_and(|events| events.readable);
+    }
+
+    /// Whether a socket that is to be read may have more.
+    fn has_more(&self) -> bool {
+        self.db_ready
+            || self.worker_pull_ready
+            || self.lines.iter().any(|line| line.publisher_ready || (line.pull_ready && self.reads(line)))
+            || self.workers.iter().any(|worker| worker.monitor_ready)
+    }
+
+    fn reads(&self, line: &Line) -> bool {
+        !self.draining && !line.is_full()
+    }
+
+    /// Whether something waits that no socket will tell of.
+    fn is_stalled(&self) -> bool {
+        self.sessions.is_stalled()
+            || self.waiting.iter().any(|&job| self.is_subscribed(job))
+            || self.workers.iter().any(WorkerPort::is_stalled)
+    }
+
+    /// Reads every socket until it is empty, or has had its turn.
+    fn read(&mut self, now: Instant) {
+        let mut frames = std::mem::take(&mut self.frames);
+        for place in 0..self.workers.len() {
+            if std::mem::take(&mut self.workers[place].monitor_ready) {
+                self.read_monitor(place, now);
+            }
+        }
+        if self.db_ready {
+            self.db_ready = self.take_turn(&mut frames, |router| &router.db.socket, |router, frames| {
+                router.receive(frames, now);
+            });
+        }
+        if self.worker_pull_ready {
+            self.worker_pull_ready = self.take_turn(&mut frames, |router| &router.worker_pull.socket, |router, frames| {
+                router.receive_answer(frames, now);
+            });
+        }
+        for place in 0..self.lines.len() {
+            if self.lines[place].publisher_ready {
+                let more = self.take_turn(&mut frames, |router| &router.lines[place].publisher.socket, |router, frames| {
+                    router.receive_subscription(place, frames, now);
+                });
+                self.lines[place].publisher_ready = more;
+            }
+            if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
+                let more = self.take_turn(&mut frames, |router| &router.lines[place].pull.socket, |router, frames| {
+                    router.receive_message(place, frames, now);
+                });
+                self.lines[place].pull_ready = more;
+            }
+        }
+        self.frames = frames;
+    }
+
+    /// Reads a socket until it is empty or has had its turn; whether it may have more.
+    fn take_turn(
+        &mut self, frames: &mut Frames, socket: impl Fn(&Self) -> &Socket, mut each: impl FnMut(&mut Self, &mut Frames),
+    ) -> bool {
+        for _ in 0..TURN {
+            match socket(self).recv(frames) {
+                Ok(true) => each(self, frames),
+                Ok(false) => return false,
+                Err(error) => {
+                    tracing::error!(%error, "a socket cannot be read");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Sends what this turn has brought together.
+    fn flush(&mut self, now: Instant) {
+        self.abandon();
+        self.flush_clients(now);
+        for key in self.sessions.flush(&self.db.socket, now) {
+            self.lose_session(key, "its connection is gone", now);
+        }
+        for worker in &mut self.workers {
+            worker.flush();
+        }
+        // Sending takes news from the socket's descriptor that nobody will tell of again.
+        self.db_ready |= self.db.socket.events().is_ok_and(|events| events.readable);
+    }
+
+    /// Nothing new is accepted from here on.
+    fn drain(&mut self) {
+        if !self.draining {
+            self.draining = true;
+            tracing::info!(under_way = self.ledger.totals().under_way, "draining");
+            for session in self.sessions.keys() {
+                self.sessions.say(session, &Record::Goodbye {});
+            }
+        }
+    }
+
+    /// Whether everything that was accepted has ended, and clients that are there have had it.
+    fn is_drained(&self) -> bool {
+        self.ledger.totals().under_way == 0 && self.clients.values().all(Client::is_served)
+    }
+
+    fn say_goodbye(&mut self) {
+        for session in self.sessions.keys() {
+            self.sessions.last_words(session, &self.db.socket, &Record::Goodbye {});
+        }
+        let totals = self.ledger.totals();
+        tracing::info!(
+            accepted = totals.accepted,
+            done = totals.done,
+            failed = totals.failed,
+            cancelled = totals.cancelled,
+            under_way = totals.under_way,
+            "ended"
+        );
+    }
+
+    /// Counts what came in and makes no sense, and says so.
+    pub(crate) fn garbage(&mut self, socket: &'static str, what: &str) {
+        self.garbage += 1;
+        // A flood of garbage is not to become a flood of lines.
+        if self.garbage.is_power_of_two() || self.garbage.is_multiple_of(10_000) {
+            tracing::warn!(socket, count = self.garbage, "garbage: {what}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A node that runs: how others in its process start, drain and end it.
+
+use super::config::NodeConfig;
+use super::router::Router;
+use super::sockets::BindError;
+use pylm_transport::Waker;
+use std::io;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// What others tell the routing thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Accept nothing new, and end when everything has ended.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// Where peers connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the cache keys that tell them")]
+pub struct Addresses {
+    pub pull: String,
+    pub pub_: String,
+    pub worker_pull: String,
+    pub worker_push: String,
+    pub db: String,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system refused a thread or a poller.
+    #[error("cannot start the routing thread: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// Where peers connect to.
+    pub addresses: Addresses,
+    commands: Sender<Command>,
+    waker: Waker,
+    draining: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Node {
+    /// Binds all sockets, and starts the routing thread.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, or the system has no thread to give.
+    pub fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let (commands, inbox) = channel();
+        let router = Router::new(config, inbox)?;
+        let addresses = router.addresses();
+        let waker = router.waker();
+        let thread = std::thread::Builder::new().name("router".into()).spawn(move || router.run())?;
+        Ok(Node { addresses, commands, waker, draining: Arc::default(), thread })
+    }
+
+    /// A handle that tells the routing thread what to do; it may be used from any thread.
+    pub fn control(&self) -> impl Fn(Command) + Send + 'static {
+        let (commands, waker, draining) = (self.commands.clone(), self.waker.clone(), Arc::clone(&self.draining));
+        move |command| {
+            draining.store(true, Ordering::Relaxed);
+            // A node that has ended needs no command any more.
+            if commands.send(command).is_ok() {
+                let _ = waker.wake();
+            }
+        }
+    }
+
+    /// Whether it was told to drain or to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the routing thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until the routing thread has ended; false when it panicked.
+    pub fn join(self) -> bool {
+        self.thread.join().is_ok()
+    }
+}

@@ -1,0 +1,243 @@
+//! Scatter: hooks make parts of a message, on a thread of their own, and no more of them than the job has room for.
+
+use super::bounds::{ROOM, ROOM_BYTES};
+use super::hook;
+use super::ledger::{JobKey, Ledger, MessageKey};
+use super::message::{Identity, Message};
+use super::router::Router;
+use pylm_plugin_host::{CallError, Parts, PluginSet};
+use pylm_protocol::codes::HOOK_FAILED;
+use pylm_transport::Waker;
+use slotmap::SecondaryMap;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Instant;
+
+/// Parts that are asked for at first, and at a time from then on: most messages have few.
+const FIRST: usize = 8;
+const NEXT: usize = 64;
+
+/// What the hooks' thread is to do.
+#[derive(Debug)]
+enum Work {
+    /// Begin with a message, and make its first parts.
+    Begin(MessageKey, Box<Message>, Identity),
+    /// Make more parts.
+    More(MessageKey),
+    /// Nobody wants more parts.
+    Forget(MessageKey),
+}
+
+/// What the hooks have made.
+#[derive(Debug)]
+struct Made {
+    message: MessageKey,
+    parts: Vec<Message>,
+    /// How it goes on: with more parts, at the end, or not at all.
+    state: Result<bool, CallError>,
+    asked: usize,
+}
+
+/// The router's side: who waits to be scattered, and the thread that does it.
+#[derive(Debug)]
+pub struct Scatterer {
+    work: Sender<Vec<Work>>,
+    made: Receiver<Vec<Made>>,
+    batch: Vec<Work>,
+    jobs: SecondaryMap<JobKey, Scatters>,
+    /// Jobs with messages that wait.
+    active: Vec<JobKey>,
+}
+
+/// The messages of one job that are being scattered.
+#[derive(Debug, Default)]
+struct Scatters {
+    /// Those that wait for room; whether they have begun.
+    waiting: VecDeque<(MessageKey, bool)>,
+    /// Parts that were asked for and have not come.
+    asked: usize,
+    active: bool,
+}
+
+impl Scatterer {
+    /// Starts the thread, where there are scatter hooks.
+    pub fn start(plugins: &PluginSet, waker: Waker) -> io::Result<Option<Self>> {
+        if !plugins.has_scatter() {
+            return Ok(None);
+        }
+        let (work, inbox) = channel();
+        let (outbox, made) = sync_channel(64);
+        let plugins = plugins.clone();
+        std::thread::Builder::new().name("scatter".into()).spawn(move || run(&plugins, &inbox, &outbox, &waker))?;
+        Ok(Some(Scatterer { work, made, batch: Vec::new(), jobs: SecondaryMap::new(), active: Vec::new() }))
+    }
+
+    /// A message is to be scattered when its job has room.
+    pub fn enqueue(&mut self, job: JobKey, message: MessageKey) {
+        self.queue(job, |scatters| scatters.waiting.push_back((message, false)));
+    }
+
+    fn queue(&mut self, job: JobKey, change: impl FnOnce(&mut Scatters)) {
+        let Some(entry) = self.jobs.entry(job) else { return };
+        let scatters = entry.or_default();
+        change(scatters);
+        if !std::mem::replace(&mut scatters.active, true) {
+            self.active.push(job);
+        }
+    }
+
+    /// Asks for parts of those messages whose jobs have room.
+    fn pump(&mut self, ledger: &Ledger) {
+        let active = std::mem::take(&mut self.active);
+        for key in active {
+            let (Some(scatters), Some(job)) = (self.jobs.get_mut(key), ledger.job(key)) else { continue };
+            while let Some(&(message, begun)) = scatters.waiting.front() {
+                let quota = if begun { NEXT } else { FIRST };
+                let open = job.open_parts + scatters.asked;
+                let room = open + quota <= ROOM && job.open_bytes < ROOM_BYTES && !ledger.is_held(key);
+                if !room && open > 0 {
+                    break;
+                }
+                scatters.waiting.pop_front();
+                let Some(original) = ledger.message(message) else { continue };
+                let work = match &original.original {
+                    Some(body) if !begun => {
+                        let identity = Identity { number: original.number, part: 0 };
+                        Work::Begin(message, Box::new(body.clone()), identity)
+                    }
+                    _ => Work::More(message),
+                };
+                scatters.asked += quota;
+                self.batch.push(work);
+            }
+            scatters.active = !scatters.waiting.is_empty();
+            if scatters.active {
+                self.active.push(key);
+            }
+        }
+        if !self.batch.is_empty() {
+            // Without the thread, the node is ending.
+            let _ = self.work.send(std::mem::take(&mut self.batch));
+        }
+    }
+
+    /// A message has ended.
+    pub fn forget(&mut self, message: MessageKey) {
+        self.batch.push(Work::Forget(message));
+    }
+
+    /// A job has ended.
+    pub fn close(&mut self, job: JobKey) {
+        self.jobs.remove(job);
+    }
+}
+
+impl Router {
+    /// Takes the parts that hooks have made, and asks for more where there is room.
+    pub(crate) fn take_parts(&mut self, now: Instant) {
+        while let Some(made) = self.scatterer.as_ref().and_then(|scatterer| scatterer.made.try_recv().ok()) {
+            for made in made {
+                self.take_made(made, now);
+            }
+        }
+        if let Some(scatterer) = &mut self.scatterer {
+            scatterer.pump(&self.ledger);
+        }
+    }
+
+    fn take_made(&mut self, made: Made, now: Instant) {
+        let Some(job) = self.ledger.message(made.message).map(|message| message.job) else {
+            // It has ended; its job, if that is there, has room again.
+            if let Some(scatterer) = &mut self.scatterer {
+                scatterer.jobs.values_mut().for_each(|job| job.asked = job.asked.min(ROOM));
+            }
+            return;
+        };
+        for part in made.parts {
+            self.add_part(job, made.message, part, now);
+        }
+        if let Some(scatterer) = &mut self.scatterer {
+            scatterer.queue(job, |scatters| {
+                scatters.asked = scatters.asked.saturating_sub(made.asked);
+                if matches!(made.state, Ok(true)) {
+                    scatters.waiting.push_front((made.message, true));
+                }
+            });
+        }
+        match made.state {
+            Ok(true) => {}
+            Ok(false) => {
+                let settled = self.ledger.scattered(made.message);
+                self.settle(settled);
+            }
+            Err(error) => self.fail(made.message, HOOK_FAILED, &hook::failure("scatter", &error)),
+        }
+    }
+}
+
+/// One message whose parts are being made.
+struct Open {
+    parts: Parts,
+    original: Message,
+    identity: Identity,
+}
+
+fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec<Made>>, waker: &Waker) {
+    let mut open: HashMap<MessageKey, Open> = HashMap::new();
+    while let Ok(batch) = inbox.recv() {
+        let mut made = Vec::with_capacity(batch.len());
+        for work in batch {
+            let (key, asked) = match work {
+                Work::Begin(key, original, identity) => {
+                    let parts = plugins.scatter(hook::to_plugin(&original, identity));
+                    open.insert(key, Open { parts, original: *original, identity });
+                    (key, FIRST)
+                }
+                Work::More(key) => (key, NEXT),
+                Work::Forget(key) => {
+                    open.remove(&key);
+                    continue;
+                }
+            };
+            if let Some(entry) = open.get_mut(&key) {
+                let result = make(entry, key, asked);
+                if !matches!(result.state, Ok(true)) {
+                    open.remove(&key);
+                }
+                made.push(result);
+            }
+        }
+        if outbox.send(made).is_err() {
+            return;
+        }
+        // Without a poller to wake, the node is ending.
+        let _ = waker.wake();
+    }
+}
+
+/// Makes up to `asked` parts of a message, or as many as have bytes enough.
+fn make(open: &mut Open, message: MessageKey, asked: usize) -> Made {
+    let mut parts = Vec::new();
+    let mut bytes = 0;
+    let mut state = Ok(true);
+    while parts.len() < asked && bytes < ROOM_BYTES / 8 {
+        match open.parts.next() {
+            Some(Ok(part)) => {
+                let part = hook::from_plugin(part, &open.original, open.identity);
+                // Parts without a key of their own get one each.
+                bytes += part.payload.len();
+                parts.push(part);
+            }
+            Some(Err(error)) => {
+                state = Err(error);
+                break;
+            }
+            None => {
+                state = Ok(false);
+                break;
+            }
+        }
+    }
+    Made { message, parts, state, asked }
+}

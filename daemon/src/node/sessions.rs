@@ -1,0 +1,263 @@
+//! Sessions of native peers: who is behind a connection, what waits to be said to it, and when it was last heard.
+
+use super::bounds::{HEARTBEAT, PATIENCE, SILENCE};
+use super::ledger::{HostKey, JobKey};
+use bytes::Bytes;
+use pylm_protocol::{BatchWriter, Record, Role};
+use pylm_transport::{Frame, Frames, SendError, Socket};
+use slotmap::{SlotMap, new_key_type};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+new_key_type! {
+    /// A session's key.
+    pub struct SessionKey;
+}
+
+/// One connection of one native peer.
+#[derive(Debug)]
+pub struct Session {
+    /// By which the ROUTER knows the connection.
+    route: Bytes,
+    /// The peer, the same over all of its connections.
+    pub peer: Uuid,
+    /// What it is.
+    pub role: Role,
+    /// What it calls itself.
+    pub name: String,
+    /// The largest payload it takes, in bytes.
+    pub max_message: u64,
+    /// A client's open jobs, by its own numbers.
+    pub jobs: HashMap<u32, JobKey>,
+    /// The host that it is.
+    pub host: Option<HostKey>,
+    /// Ends of leases that were taken from it.
+    pub taken: u64,
+    taken_said: u64,
+    batch: BatchWriter,
+    /// Whole messages that the socket has not taken yet.
+    backlog: VecDeque<Frames>,
+    heard: Instant,
+    /// Until when it may stay silent, by its own word.
+    patience: Option<Instant>,
+    said: Instant,
+    dirty: bool,
+}
+
+impl Session {
+    /// It said something.
+    pub fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.patience = None;
+    }
+
+    /// It may be silent for so long.
+    pub fn be_patient(&mut self, patience: u64, now: Instant) {
+        self.patience = Some(now + Duration::from_millis(patience).min(PATIENCE));
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        now.duration_since(self.heard) > SILENCE && self.patience.is_none_or(|until| now > until)
+    }
+
+    /// Puts the batch behind what waits for the socket.
+    fn seal(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let (frame, attachments) = self.batch.take();
+        let mut frames = Frames::with_capacity(2 + attachments.len());
+        frames.push(Frame::copy_from(&self.route));
+        frames.push(Frame::from_vec(frame));
+        frames.extend(attachments.into_iter().map(Frame::from_bytes));
+        self.backlog.push_back(frames);
+    }
+
+    /// Gives the socket what it takes; false when the connection is gone.
+    fn send(&mut self, socket: &Socket) -> bool {
+        while let Some(frames) = self.backlog.front_mut() {
+            match socket.send(frames) {
+                Ok(()) => drop(self.backlog.pop_front()),
+                Err(SendError::Full) => return true,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    sessions: SlotMap<SessionKey, Session>,
+    by_route: HashMap<Bytes, SessionKey>,
+    by_peer: HashMap<Uuid, SessionKey>,
+    dirty: Vec<SessionKey>,
+    /// Sessions with a backlog.
+    stalled: Vec<SessionKey>,
+}
+
+impl Sessions {
+    /// Begins a session.
+    pub fn open(&mut self, route: &[u8], peer: Uuid, role: Role, name: &str, max_message: u64, now: Instant) -> SessionKey {
+        let route = Bytes::copy_from_slice(route);
+        let key = self.sessions.insert(Session {
+            route: route.clone(),
+            peer,
+            role,
+            name: name.to_owned(),
+            max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
+            jobs: HashMap::new(),
+            host: None,
+            taken: 0,
+            taken_said: 0,
+            batch: BatchWriter::new(),
+            backlog: VecDeque::new(),
+            heard: now,
+            patience: None,
+            said: now,
+            dirty: false,
+        });
+        self.by_route.insert(route, key);
+        self.by_peer.insert(peer, key);
+        key
+    }
+
+    /// The session behind a connection.
+    pub fn by_route(&self, route: &[u8]) -> Option<SessionKey> {
+        self.by_route.get(route).copied()
+    }
+
+    /// The session of a peer.
+    pub fn by_peer(&self, peer: Uuid) -> Option<SessionKey> {
+        self.by_peer.get(&peer).copied()
+    }
+
+    /// One session.
+    pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key)
+    }
+
+    /// All sessions.
+    pub fn keys(&self) -> Vec<SessionKey> {
+        self.sessions.keys().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Says a record to a peer, with the next flush at the latest.
+    #[inline]
+    pub fn say(&mut self, key: SessionKey, record: &Record<'_>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.batch.push(record);
+        if session.batch.is_full() {
+            session.seal();
+        }
+        self.touch(key);
+    }
+
+    /// Lets `fill` write into a peer's batch until it has no more; it returns whether the batch was too full for more.
+    #[inline]
+    pub fn fill(&mut self, key: SessionKey, mut fill: impl FnMut(&mut BatchWriter) -> bool) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        while fill(&mut session.batch) {
+            session.seal();
+        }
+        self.touch(key);
+    }
+
+    #[inline]
+    fn touch(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !std::mem::replace(&mut session.dirty, true)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// One more end of a lease was taken from a host.
+    #[inline]
+    pub fn take_end(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.taken += 1;
+            self.touch(key);
+        }
+    }
+
+    /// Sends what waits; sessions whose connection turns out to be gone are returned.
+    pub fn flush(&mut self, socket: &Socket, now: Instant) -> Vec<SessionKey> {
+        let mut gone = Vec::new();
+        let mut stalled = std::mem::take(&mut self.stalled);
+        stalled.append(&mut self.dirty);
+        for key in stalled {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            session.dirty = false;
+            if session.taken > session.taken_said {
+                session.taken_said = session.taken;
+                session.batch.push(&Record::Taken { leases: session.taken });
+            }
+            session.seal();
+            session.said = now;
+            if !session.send(socket) {
+                gone.push(key);
+            } else if !session.backlog.is_empty() {
+                session.dirty = true;
+                self.stalled.push(key);
+            }
+        }
+        gone
+    }
+
+    /// Whether a connection takes no more for now.
+    pub fn is_stalled(&self) -> bool {
+        !self.stalled.is_empty()
+    }
+
+    /// Says a heartbeat to whom nothing was said for a while; who was silent too long is returned.
+    pub fn tick(&mut self, now: Instant) -> Vec<SessionKey> {
+        let mut silent = Vec::new();
+        for (key, session) in &mut self.sessions {
+            if session.is_silent(now) {
+                silent.push(key);
+            } else if now.duration_since(session.said) >= HEARTBEAT && session.backlog.is_empty() {
+                session.batch.push(&Record::Heartbeat { patience: 0 });
+                if !std::mem::replace(&mut session.dirty, true) {
+                    self.dirty.push(key);
+                }
+            }
+        }
+        silent
+    }
+
+    /// Ends a session.
+    pub fn close(&mut self, key: SessionKey) -> Option<Session> {
+        let session = self.sessions.remove(key)?;
+        self.by_route.remove(&session.route);
+        if self.by_peer.get(&session.peer) == Some(&key) {
+            self.by_peer.remove(&session.peer);
+        }
+        Some(session)
+    }
+
+    /// Tells a connection without a session that it has none.
+    pub fn reset(socket: &Socket, route: &[u8], code: &str, text: &str) {
+        let mut batch = BatchWriter::new();
+        batch.push(&Record::Reset { code, text });
+        let mut frames = vec![Frame::copy_from(route), Frame::from_vec(batch.take().0)];
+        // Whoever does not take it is gone, or does not read: there is nobody to tell.
+        let _ = socket.send(&mut frames);
+    }
+
+    /// Sends what waits to one peer, as its connection is about to end.
+    pub fn last_words(&mut self, key: SessionKey, socket: &Socket, record: &Record<'_>) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.batch.push(record);
+            session.seal();
+            session.send(socket);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What a job owes its client: outputs that were not sent, or not acknowledged.
+
+use super::message::Header;
+use super::sessions::SessionKey;
+use bytes::Bytes;
+use pylm_protocol::record::HELD_UNTIL_END;
+use pylm_protocol::{BatchWriter, Payload, Place, Record};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
+
+/// One output of a job.
+#[derive(Debug)]
+pub enum Output {
+    /// A result, among several or with its end still to come.
+    Result {
+        /// The message's number.
+        number: u64,
+        /// Its place among the message's results.
+        place: Place,
+        /// It counts only together with the end.
+        held: bool,
+        /// The data.
+        payload: Bytes,
+    },
+    /// The only result, and the end.
+    Reply {
+        /// The message's number.
+        number: u64,
+        /// The data.
+        payload: Bytes,
+    },
+    /// The end.
+    Done {
+        /// The message's number.
+        number: u64,
+        /// How many results it had.
+        results: u64,
+    },
+    /// The end of a message that failed.
+    Failed(Box<Failure>),
+}
+
+/// Why a message failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The message's number.
+    pub number: u64,
+    /// How many results went before.
+    pub results: u64,
+    /// One of the protocol's codes.
+    pub code: String,
+    /// What happened, for people.
+    pub text: String,
+}
+
+impl Output {
+    /// What it costs in the client's window of bytes.
+    fn bytes(&self) -> u64 {
+        match self {
+            Output::Result { payload, .. } | Output::Reply { payload, .. } => payload.len() as u64,
+            Output::Done { .. } | Output::Failed(_) => 0,
+        }
+    }
+}
+
+/// The outputs of a native client's job, from when they are made until the client has acknowledged them.
+#[derive(Debug)]
+pub struct Stream {
+    /// The job's identity.
+    pub identity: Uuid,
+    /// The client's own number for it.
+    pub number: u32,
+    /// The session of its client; none while that is away.
+    pub session: Option<SessionKey>,
+    /// Since when the client is away.
+    pub lost: Option<Instant>,
+    /// What its messages share.
+    pub header: Arc<Header>,
+    /// The function's name at the first stage; empty where the job names none.
+    pub function: Box<str>,
+    /// Names the order in which outputs are counted.
+    pub epoch: Uuid,
+    /// The number that the next new message has at least.
+    pub next: u64,
+    /// Submits since Open.
+    pub submitted: u64,
+    /// Of these, how many the client was told of.
+    pub accepted: u64,
+    window: u64,
+    window_bytes: u64,
+    outputs: VecDeque<Output>,
+    /// How many outputs were acknowledged: the count of `outputs`' first.
+    acknowledged: u64,
+    /// How many of `outputs` were sent in this session.
+    sent: usize,
+    sent_bytes: u64,
+    waiting_bytes: u64,
+    /// It is among those to be flushed.
+    pub dirty: bool,
+}
+
+impl Stream {
+    /// A stream with no outputs.
+    pub fn new(identity: Uuid, number: u32, session: SessionKey, header: Arc<Header>) -> Self {
+        let function = header.call().map_or("", |call| call.function).into();
+        Stream {
+            identity,
+            number,
+            session: Some(session),
+            lost: None,
+            header,
+            function,
+            epoch: Uuid::new_v4(),
+            next: 0,
+            submitted: 0,
+            accepted: 0,
+            window: 1,
+            window_bytes: 1,
+            outputs: VecDeque::new(),
+            acknowledged: 0,
+            sent: 0,
+            sent_bytes: 0,
+            waiting_bytes: 0,
+            dirty: false,
+        }
+    }
+
+    /// How much the client takes beyond what it has acknowledged.
+    pub fn set_window(&mut self, window: u64, window_bytes: u64) {
+        self.window = window.max(1);
+        self.window_bytes = window_bytes.max(1);
+    }
+
+    /// Queues an output. The end of a message whose only result still waits becomes one record with it.
+    pub fn push(&mut self, output: Output) {
+        if let Output::Done { number, results: 1 } = output
+            && self.sent < self.outputs.len()
+            && let Some(last) = self.outputs.back_mut()
+            && let Output::Result { number: of, place, payload, .. } = last
+            && *of == number
+            && place.0.is_empty()
+        {
+            *last = Output::Reply { number, payload: std::mem::take(payload) };
+            return;
+        }
+        self.waiting_bytes += output.bytes();
+        self.outputs.push_back(output);
+    }
+
+    /// Writes what the client has room for into its batch, until that is full; whether more could be written.
+    pub fn fill(&mut self, batch: &mut BatchWriter) -> bool {
+        while let Some(output) = self.outputs.get(self.sent) {
+            let bytes = output.bytes();
+            let room = (self.sent as u64) < self.window && self.sent_bytes + bytes <= self.window_bytes;
+            if !room && self.sent > 0 {
+                return false;
+            }
+            if batch.is_full() {
+                return true;
+            }
+            let job = self.number;
+            match output {
+                Output::Result { number, place, held, payload } => batch.push(&Record::Result {
+                    job,
+                    number: *number,
+                    flags: if *held { HELD_UNTIL_END } else { 0 },
+                    place: place.clone(),
+                    payload: Payload(payload.clone()),
+                }),
+                Output::Reply { number, payload } => {
+                    batch.push(&Record::Reply { job, number: *number, payload: Payload(payload.clone()) });
+                }
+                Output::Done { number, results } => {
+                    batch.push(&Record::Done { job, number: *number, results: *results });
+                }
+                Output::Failed(failure) => batch.push(&Record::Failed {
+                    job,
+                    number: failure.number,
+                    results: failure.results,
+                    code: &failure.code,
+                    text: &failure.text,
+                }),
+            }
+            self.sent += 1;
+            self.sent_bytes += bytes;
+            self.waiting_bytes -= bytes;
+        }
+        false
+    }
+
+    /// The client has taken that many outputs in all.
+    pub fn acknowledge(&mut self, outputs: u64) {
+        while self.acknowledged < outputs && self.sent > 0 {
+            let Some(output) = self.outputs.pop_front() else { return };
+            self.acknowledged += 1;
+            self.sent -= 1;
+            self.sent_bytes -= output.bytes();
+        }
+    }
+
+    /// The client is back, and has had `received` outputs of `epoch`: what it has not had is sent again.
+    pub fn resume(&mut self, session: SessionKey, number: u32, epoch: Uuid, received: u64) {
+        if epoch == self.epoch {
+            self.acknowledge(received);
+        } else {
+            self.epoch = Uuid::new_v4();
+            self.acknowledged = 0;
+        }
+        self.waiting_bytes += self.sent_bytes;
+        self.sent_bytes = 0;
+        self.sent = 0;
+        self.session = Some(session);
+        self.number = number;
+        self.lost = None;
+        self.submitted = 0;
+        self.accepted = 0;
+    }
+
+    /// Drops all outputs.
+    pub fn clear(&mut self) {
+        self.outputs.clear();
+        self.sent = 0;
+        self.sent_bytes = 0;
+        self.waiting_bytes = 0;
+    }
+
+    /// Whether outputs wait for the client beyond what is decent: then nothing more is to be made.
+    pub fn is_backed_up(&self) -> bool {
+        let waiting = (self.outputs.len() - self.sent) as u64;
+        waiting > self.window.div_ceil(4) || self.waiting_bytes > self.window_bytes.div_ceil(4)
+    }
+
+    /// Whether nothing waits to be sent.
+    pub fn is_flushed(&self) -> bool {
+        self.sent == self.outputs.len()
+    }
+
+    /// Whether the client has had everything.
+    pub fn is_settled(&self) -> bool {
+        self.outputs.is_empty()
+    }
+}
