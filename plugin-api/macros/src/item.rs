@@ -1,0 +1,235 @@
+//! Functions and hooks: the trait impls behind one of them.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Error, Ident, ItemFn, Result, ReturnType, Signature, ext::IdentExt as _};
+
+use crate::signature::{self, Argument};
+
+/// What the author marked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Function,
+    Scatter,
+    Gather,
+    Join,
+    Route,
+}
+
+impl Kind {
+    /// The kind that an attribute of this name marks.
+    pub(crate) fn named(name: &Ident) -> Option<Kind> {
+        let kind = match name.to_string().as_str() {
+            "function" => Kind::Function,
+            "scatter" => Kind::Scatter,
+            "gather" => Kind::Gather,
+            "join" => Kind::Join,
+            "route" => Kind::Route,
+            _ => return None,
+        };
+        Some(kind)
+    }
+
+    /// The constant of `Export` that lists it.
+    pub(crate) fn list(self) -> TokenStream {
+        match self {
+            Kind::Function => quote!(FUNCTIONS),
+            Kind::Scatter => quote!(SCATTERS),
+            Kind::Gather => quote!(GATHERS),
+            Kind::Join => quote!(JOINS),
+            Kind::Route => quote!(ROUTES),
+        }
+    }
+
+    /// The type of that list's elements.
+    pub(crate) fn element(self) -> TokenStream {
+        match self {
+            Kind::Function => quote!(pylm::FunctionV1),
+            Kind::Scatter => quote!(pylm::ScatterV1),
+            Kind::Gather => quote!(pylm::GatherV1),
+            Kind::Join => quote!(pylm::JoinV1),
+            Kind::Route => quote!(pylm::RouteV1),
+        }
+    }
+
+    /// The list's element for a marker type.
+    fn entry(self, marker: &Ident) -> TokenStream {
+        match self {
+            Kind::Function => quote!(pylm::function::<#marker>()),
+            Kind::Scatter => quote!(pylm::scatter::<#marker>()),
+            Kind::Gather => quote!(pylm::gather::<#marker>()),
+            Kind::Join => quote!(pylm::join::<#marker>()),
+            Kind::Route => quote!(pylm::route::<#marker>()),
+        }
+    }
+}
+
+/// One function or hook, ready to be listed.
+pub(crate) struct Expanded {
+    pub(crate) kind: Kind,
+    /// The trait impls of its marker type.
+    pub(crate) impls: TokenStream,
+    /// Its element in the list.
+    pub(crate) element: TokenStream,
+    /// Its record in the descriptor.
+    pub(crate) record: TokenStream,
+}
+
+/// Where a function or hook comes from.
+pub(crate) struct Source<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) arguments: TokenStream,
+    pub(crate) signature: &'a Signature,
+    /// The type that stands for it.
+    pub(crate) marker: &'a Ident,
+    /// What to call.
+    pub(crate) callee: TokenStream,
+    /// The type of the plugin's state.
+    pub(crate) state: TokenStream,
+}
+
+/// Expands one function or hook.
+pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
+    let Source { kind, arguments, signature, marker, callee, state } = source;
+    let atomic = is_atomic(kind, arguments)?;
+    let name = signature.ident.unraw().to_string();
+    let taken = signature::check(kind, signature)?;
+    let mut passed = Vec::new();
+    if taken.state {
+        passed.push(quote!(state));
+    }
+    passed.extend(taken.arguments.iter().map(|argument| match argument {
+        Argument::Context => quote!(context),
+        Argument::Payload => quote!(payload),
+        Argument::Message => quote!(message),
+        Argument::Parent => quote!(parent),
+    }));
+    let call = quote!(#callee(#(#passed),*));
+    let method = match kind {
+        Kind::Function => quote! {
+            impl pylm::Function for #marker {
+                fn call<'a>(
+                    state: &'a #state,
+                    context: &'a pylm::Context,
+                    payload: &'a [u8],
+                ) -> pylm::Answer<'a> {
+                    let _ = (state, context);
+                    pylm::IntoAnswer::into_answer(#call)
+                }
+            }
+        },
+        Kind::Scatter => quote! {
+            impl pylm::Scatter for #marker {
+                fn run<'a>(
+                    state: &'a #state,
+                    message: pylm::Message,
+                ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
+                    let _ = state;
+                    pylm::Items::of(#call)
+                }
+            }
+        },
+        Kind::Gather => quote! {
+            impl pylm::Gather for #marker {
+                fn run<'a>(
+                    state: &'a #state,
+                    parent: &'a pylm::Message,
+                    message: pylm::Message,
+                ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
+                    let _ = state;
+                    pylm::Items::of(#call)
+                }
+            }
+        },
+        Kind::Route => quote! {
+            impl pylm::Route for #marker {
+                fn run<'a>(
+                    state: &'a #state,
+                    message: pylm::Message,
+                ) -> ::core::result::Result<pylm::Items<'a, pylm::RawRoute>, pylm::Failure> {
+                    let _ = state;
+                    pylm::Items::of(#call)
+                }
+            }
+        },
+        Kind::Join => {
+            let ReturnType::Type(_, _) = &signature.output else {
+                return Err(Error::new_spanned(signature, "a join returns a value that implements `Join`"));
+            };
+            quote! {
+                impl pylm::JoinHook for #marker {
+                    fn run(state: &#state, parent: &pylm::Message) -> impl pylm::Join + use<> {
+                        let _ = state;
+                        #call
+                    }
+                }
+            }
+        }
+    };
+    let tag = match (kind, atomic) {
+        (Kind::Function, false) => quote!(Function),
+        (Kind::Function, true) => quote!(AtomicFunction),
+        (Kind::Scatter, _) => quote!(Scatter),
+        (Kind::Gather, _) => quote!(Gather),
+        (Kind::Join, _) => quote!(Join),
+        (Kind::Route, _) => quote!(Route),
+    };
+    Ok(Expanded {
+        kind,
+        impls: quote! {
+            impl pylm::Named for #marker {
+                type State = #state;
+                const NAME: &'static str = #name;
+            }
+            #method
+        },
+        element: kind.entry(marker),
+        record: quote!(pylm::Entry::new(pylm::Tag::#tag, #name)),
+    })
+}
+
+/// Expands a function or hook that is no method.
+pub(crate) fn expand_free(kind: Kind, arguments: TokenStream, item: ItemFn) -> Result<TokenStream> {
+    let (ident, visibility) = (&item.sig.ident, &item.vis);
+    if let Some(receiver) = item.sig.receiver() {
+        return Err(Error::new_spanned(receiver, "put `#[state]` on the `impl` of a type with methods"));
+    }
+    let Expanded { impls, element, record, .. } = expand(Source {
+        kind,
+        arguments,
+        signature: &item.sig,
+        marker: ident,
+        callee: ident.to_token_stream(),
+        state: quote!(pylm::Stateless),
+    })?;
+    let (list, list_element) = (kind.list(), kind.element());
+    Ok(quote! {
+        #item
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code)]
+        #visibility struct #ident {}
+
+        const _: () = {
+            use ::pylm_plugin_api::__private as pylm;
+
+            #impls
+
+            impl pylm::Export for #ident {
+                const #list: &'static [#list_element] = &[#element];
+                const ENTRIES: &'static [pylm::Entry] = &[#record];
+            }
+        };
+    })
+}
+
+fn is_atomic(kind: Kind, arguments: TokenStream) -> Result<bool> {
+    if arguments.is_empty() {
+        return Ok(false);
+    }
+    let text = "nothing stands here but `atomic`, for a function";
+    match syn::parse2::<Ident>(arguments.clone()) {
+        Ok(word) if word == "atomic" && kind == Kind::Function => Ok(true),
+        _ => Err(Error::new_spanned(arguments, text)),
+    }
+}

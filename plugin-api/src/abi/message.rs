@@ -1,0 +1,109 @@
+//! The message as hooks see it.
+
+use abi_stable::StableAbi;
+
+use super::{Payload, Text};
+
+/// A message on its way through a node.
+///
+/// A clone counts references and copies no payload. The `with_…` methods replace one part and keep the rest.
+#[repr(C)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, StableAbi)]
+pub struct Message {
+    pipeline: Text,
+    client: Text,
+    stage: Text,
+    function: Text,
+    cache: Text,
+    payload: Payload,
+}
+
+impl Message {
+    /// A message with a function and a payload, and nothing else; for tests and for what a hook makes up.
+    pub fn new(function: impl Into<Text>, payload: impl Into<Payload>) -> Message {
+        Message::default().with_function(function).with_payload(payload)
+    }
+
+    /// The job that the message belongs to, as its client named it.
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// The client that sent the message.
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// The number of the stage, as decimal text.
+    pub fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    /// What the message asks for: `server.function`, one for each stage.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// The key of a cache entry, for functions that take one; often empty.
+    pub fn cache(&self) -> &str {
+        &self.cache
+    }
+
+    /// What the message carries.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The payload alone, without a copy.
+    pub fn into_payload(self) -> Payload {
+        self.payload
+    }
+
+    /// The same message with another pipeline.
+    #[must_use]
+    pub fn with_pipeline(mut self, pipeline: impl Into<Text>) -> Message {
+        self.pipeline = pipeline.into();
+        self
+    }
+
+    /// The same message from another client.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<Text>) -> Message {
+        self.client = client.into();
+        self
+    }
+
+    /// The same message at another stage.
+    #[must_use]
+    pub fn with_stage(mut self, stage: impl Into<Text>) -> Message {
+        self.stage = stage.into();
+        self
+    }
+
+    /// The same message for another function.
+    #[must_use]
+    pub fn with_function(mut self, function: impl Into<Text>) -> Message {
+        self.function = function.into();
+        self
+    }
+
+    /// The same message with another cache key.
+    #[must_use]
+    pub fn with_cache(mut self, cache: impl Into<Text>) -> Message {
+        self.cache = cache.into();
+        self
+    }
+
+    /// The same message with another payload.
+    #[must_use]
+    pub fn with_payload(mut self, payload: impl Into<Payload>) -> Message {
+        self.payload = payload.into();
+        self
+    }
+
+    /// The six parts by reference, in the order in which they are declared.
+    #[cfg(feature = "host")]
+    pub(crate) fn parts(&self) -> ([&Text; 5], &Payload) {
+        ([&self.pipeline, &self.client, &self.stage, &self.function, &self.cache], &self.payload)
+    }
+}

@@ -1,0 +1,162 @@
+//! From what stands behind `--plugin` to a file.
+
+use std::env;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, LoadError};
+
+/// Where a name was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line: a file name is first looked for in the current folder.
+    CommandLine,
+    /// In a configuration file or the environment.
+    Configuration,
+}
+
+/// The folders in which names are looked up.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// What `--plugin-dir` gave, in order.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// What `PYLMD_PLUGIN_PATH` holds: folders separated by colons.
+    pub plugin_path: Option<OsString>,
+    /// The folder of the running program; `../lib/pylmd/plugins` beside it is looked at last.
+    pub program_dir: Option<PathBuf>,
+}
+
+impl Search {
+    /// The folders of this process.
+    pub fn from_environment(plugin_dirs: Vec<PathBuf>) -> Search {
+        let program_dir = env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
+        Search { plugin_dirs, plugin_path: env::var_os("PYLMD_PLUGIN_PATH"), program_dir }
+    }
+
+    /// The file that `name` stands for: a path (anything with a slash), a file name, or a bare name.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::NotFound`], with every place that was tried.
+    pub fn find(&self, name: &OsStr, origin: Origin) -> Result<PathBuf, LoadError> {
+        let path = Path::new(name);
+        if name.as_encoded_bytes().contains(&b'/') {
+            return if path.is_file() {
+                Ok(path.to_owned())
+            } else {
+                Err(not_found(path, &[path.to_owned()]))
+            };
+        }
+        let is_file_name = path.extension() == Some(OsStr::new(DLL_SUFFIX.trim_start_matches('.')));
+        let file_name = if is_file_name { name.to_owned() } else { library_name(name) };
+        let mut tried = Vec::new();
+        let current = (is_file_name && origin == Origin::CommandLine).then(|| PathBuf::from("."));
+        for folder in current.into_iter().chain(self.folders()) {
+            let candidate = folder.join(&file_name);
+            if candidate.is_file() {
+                return Ok(candidate);
+            }
+            if !tried.contains(&candidate) {
+                tried.push(candidate);
+            }
+        }
+        Err(not_found(path, &tried))
+    }
+
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let listed: Vec<PathBuf> = self.plugin_path.iter().flat_map(|path| env::split_paths(path)).collect();
+        let beside = self.program_dir.as_ref().map(|dir| dir.join("../lib/pylmd/plugins"));
+        self.plugin_dirs
+            .iter()
+            .cloned()
+            // An empty element would mean the current folder, which a name in the environment must not reach.
+            .chain(listed.into_iter().filter(|dir| !dir.as_os_str().is_empty()))
+            .chain(self.program_dir.clone())
+            .chain(beside)
+    }
+}
+
+/// What cargo calls the library of a package.
+fn library_name(name: &OsStr) -> OsString {
+    let mut file_name = OsString::from(DLL_PREFIX);
+    file_name.push(name.to_string_lossy().replace('-', "_"));
+    file_name.push(DLL_SUFFIX);
+    file_name
+}
+
+fn not_found(name: &Path, tried: &[PathBuf]) -> LoadError {
+    let places: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
+    let cause = match places.as_slice() {
+        [] => "is not there, and there is no folder to look in".to_owned(),
+        places => format!("is not there: tried {}", places.join(", ")),
+    };
+    LoadError::new(Code::NotFound, name, cause, "give its path, or name its folder with --plugin-dir")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn touch(folder: &Path, file: &str) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        let path = folder.join(file);
+        fs::write(&path, "").unwrap();
+        path
+    }
+
+    fn search(root: &Path) -> Search {
+        let path = env::join_paths([root.join("path1"), PathBuf::new(), root.join("path2")]).unwrap();
+        Search {
+            plugin_dirs: vec![root.join("dir")],
+            plugin_path: Some(path),
+            program_dir: Some(root.join("bin")),
+        }
+    }
+
+    #[test]
+    fn folders_are_looked_at_in_their_order() {
+        let root = tempfile::tempdir().unwrap();
+        let search = search(root.path());
+        let find = || search.find(OsStr::new("my-plugin"), Origin::Configuration).unwrap();
+        for folder in ["bin/../lib/pylmd/plugins", "bin", "path2", "path1", "dir"] {
+            fs::create_dir_all(root.path().join("bin")).unwrap();
+            let path = touch(&root.path().join(folder), "libmy_plugin.so");
+            assert_eq!(find(), path);
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let path = touch(root.path(), "anything");
+        assert_eq!(search(root.path()).find(path.as_os_str(), Origin::Configuration).unwrap(), path);
+    }
+
+    #[test]
+    fn the_error_names_every_place() {
+        let root = tempfile::tempdir().unwrap();
+        let error = search(root.path()).find(OsStr::new("libnone.so"), Origin::CommandLine).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.code(), "plugin-not-found");
+        assert!(text.contains("./libnone.so, "), "{text}");
+        for folder in ["dir", "path1", "path2", "bin", "bin/../lib/pylmd/plugins"] {
+            let place = root.path().join(folder).join("libnone.so");
+            assert!(text.contains(&place.display().to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_name_on_the_command_line_reaches_the_current_folder() {
+        let search = search(Path::new("/nowhere"));
+        let in_current = |name: &str, origin| {
+            let text = search.find(OsStr::new(name), origin).unwrap_err().to_string();
+            text.contains(" ./")
+        };
+        assert!(in_current("libx.so", Origin::CommandLine));
+        assert!(!in_current("x", Origin::CommandLine));
+        assert!(!in_current("libx.so", Origin::Configuration));
+        assert!(!in_current("x", Origin::Configuration));
+    }
+}
