@@ -41,6 +41,8 @@ mod hook;
 #[cfg(feature = "host")]
 pub mod host;
 mod panics;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use abi::{Context, Message, Payload, Text};
 pub use answer::{IntoAnswer, IntoItem};

@@ -145,7 +145,8 @@ fn own(payload: &Payload) -> Option<Bytes> {
 static ONE: BufferTable = BufferTable { shared: true, clone: clone_arc::<Bytes>, drop: drop_arc::<Bytes> };
 
 /// The owner is an `Arc<[Bytes; 6]>`.
-static SIX: BufferTable = BufferTable { shared: true, clone: clone_arc::<[Bytes; 6]>, drop: drop_arc::<[Bytes; 6]> };
+static SIX: BufferTable =
+    BufferTable { shared: true, clone: clone_arc::<[Bytes; 6]>, drop: drop_arc::<[Bytes; 6]> };
 
 unsafe extern "C" fn clone_arc<T>(data: *const u8, _: usize, owner: *const ()) -> BufferOwner {
     // SAFETY: the payload that is cloned holds a count of this owner.

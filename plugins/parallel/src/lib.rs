@@ -9,3 +9,15 @@ fn foo(context: &Context, payload: &[u8]) -> Vec<u8> {
 }
 
 export_plugin!(foo);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_worker_is_named() {
+        pylm_plugin_api::both_ways!(|host| {
+            let plugin = host.start(&[]).unwrap();
+            let results = plugin.prepare("foo").worker("worker1").call(b"a message").unwrap();
+            assert_eq!(results, [b"worker1 processed a message"]);
+        });
+    }
+}

@@ -61,3 +61,34 @@ impl Join for Merged {
 }
 
 export_plugin!(WordCount, count, merge);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_count_as_the_whole_does() {
+        pylm_plugin_api::both_ways!(|host| {
+            let text = "The cat saw the dog.\nThe dog\tsaw  THE cat";
+            for chunk in ["1", "7", "1000"] {
+                let plugin = host.start(&[("chunk", chunk)]).unwrap();
+                let parent = Message::new("server.count", text);
+                let parts = plugin.scatter(parent.clone()).unwrap();
+                let results = parts.into_iter().map(|part| {
+                    let counts = plugin.call("count", part.payload()).unwrap().remove(0);
+                    part.with_payload(counts)
+                });
+                let joined = plugin.join(&parent, results).unwrap();
+                assert_eq!(joined, [parent.with_payload("cat\t2\ndog\t1\ndog.\t1\nsaw\t2\nthe\t4\n")]);
+            }
+        });
+    }
+
+    #[test]
+    fn chunks_of_no_bytes_are_refused_at_start() {
+        pylm_plugin_api::both_ways!(|host| {
+            let error = host.start(&[("chunk", "0")]).err().unwrap();
+            assert_eq!(error.to_string(), "chunk must be at least 1 byte");
+        });
+    }
+}
