@@ -1,1 +1,33 @@
-//! The program pylm
+//! The program `pylm`: jobs, cache and plugins from the command line. A file for each subcommand.
+
+mod arguments;
+mod cache;
+mod completions;
+mod duration;
+mod failure;
+mod interrupt;
+mod job;
+mod man;
+mod node;
+mod plugin;
+mod run;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Does what the command line says, and returns the program's exit code.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Job(arguments) => job::command::job(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Plugin(arguments) => plugin::plugin(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,339 @@
+//! The command line: what can be said, and the help that explains it.
+
+use crate::duration;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pylm_client::DEFAULT_ADDRESS;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Streams messages through the native functions of a pylmd node
+#[derive(Debug, Parser)]
+#[command(
+    name = "pylm",
+    version,
+    after_long_help = "\
+Exit codes:
+  0    done
+  1    failed while running
+  2    wrong usage, configuration or plugin
+  3    the job ended, and some messages failed
+  130  ended by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), the job cancelled"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send files or standard input through a function of a node, and write the results
+    Job(JobArguments),
+    /// Do the same on a node of its own, started for this and gone when it ends
+    Run(RunArguments),
+    /// Read and change the cache of a node
+    Cache(CacheArguments),
+    /// Look at plugins
+    Plugin(PluginArguments),
+    /// Write a completion script for a shell to standard output
+    Completions(CompletionsArguments),
+    /// Write the manual page to standard output
+    Man(ManArguments),
+}
+
+/// Where the node is.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// The address of the node's db socket
+    #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", default_value = DEFAULT_ADDRESS)]
+    pub(crate) db: String,
+    /// How long to wait for the node's first answer: 500ms, 5s, 2m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  Each line of a file through the function `shout` of the node `server`:
+      pylm job server.shout names.txt
+
+  Two stages, the second of which gets the results of the first, on standard input and output:
+      zcat log.gz | pylm job first.parse,second.score > scores.txt
+
+  Each picture is one message; failed ones are listed, to be tried again:
+      pylm job server.thumb --each-file --errors failed.txt *.png > thumbs.bin
+      xargs pylm job server.thumb --each-file < failed.txt >> thumbs.bin
+
+  What failed is fed in again, in the format in which it came:
+      pylm job server.parse --errors failed.txt log.txt > parsed.txt
+      pylm job server.parse failed.txt >> parsed.txt
+
+Results are written as they come, unless --ordered. A closed pipe, as behind `| head`, cancels the job and is no error.
+Messages are numbered from 0 in the order of the input.")]
+pub(crate) struct JobArguments {
+    /// The function to call, SERVER.FUNCTION; several, separated by commas, are stages
+    #[arg(value_name = "SERVER.FUNCTION[,SERVER.FUNCTION...]", value_parser = stages)]
+    pub(crate) function: Stages,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) stream: StreamArguments,
+}
+
+/// What goes into a job, and how.
+#[derive(Debug, Args)]
+pub(crate) struct StreamArguments {
+    /// The files to read, one after the other; `-`, or none at all, is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+    /// Write results in the order of their messages, holding back those that come early
+    #[arg(long)]
+    pub(crate) ordered: bool,
+    /// How long each message may take before it fails: 500ms, 5s, 2m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Write the messages that failed to this file, in the format of the input, so that it can be fed in again; with
+    /// --each-file, their names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Show neither progress nor failed messages; the exit code still tells
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What one message is.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct FormatArguments {
+    /// Each line is a message, and each result is written as a line (the default)
+    #[arg(long)]
+    lines: bool,
+    /// Messages and results end with a zero byte
+    #[arg(long, short = '0')]
+    null: bool,
+    /// Messages and results have their length before them, four bytes, the highest first
+    #[arg(long)]
+    frames: bool,
+    /// Each file is a message, and results are written as they are, one behind the other
+    #[arg(long)]
+    each_file: bool,
+}
+
+/// What one message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Lines,
+    Null,
+    Frames,
+    EachFile,
+}
+
+impl FormatArguments {
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self { null: true, .. } => Format::Null,
+            Self { frames: true, .. } => Format::Frames,
+            Self { each_file: true, .. } => Format::EachFile,
+            Self { .. } => Format::Lines,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  Each line through the function `shout` of a plugin in this folder, on all cores:
+      pylm run --plugin libshout.so shout names.txt
+
+  A plugin that was installed, with a setting, on two worker hosts:
+      pylm run --plugin wordcount --set wordcount.lowercase=true --workers 2 count --each-file book.txt
+
+The node and its worker hosts listen on this machine only, on ports that nobody else uses, and end with the job.")]
+pub(crate) struct RunArguments {
+    /// A plugin: a path, a file name, or the bare name of one that is installed. Can be given several times
+    #[arg(long, value_name = "PLUGIN", required = true)]
+    pub(crate) plugin: Vec<PathBuf>,
+    /// Another folder in which plugins are looked for. Can be given several times
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// A setting of a plugin. Can be given several times
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// How many worker hosts to start; one for each core unless said otherwise
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) workers: Option<std::num::NonZeroUsize>,
+    /// Show everything that the node and its worker hosts log, not only warnings and errors
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The function to call; several, separated by commas, are stages. The name of the node, `server.`, may be left out
+    #[arg(value_name = "FUNCTION[,FUNCTION...]", value_parser = stages_of_server)]
+    pub(crate) function: Stages,
+    #[command(flatten)]
+    pub(crate) stream: StreamArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+      pylm cache set greeting 'good morning'
+      pylm cache get greeting
+      pylm cache set model < model.bin
+      pylm cache delete model")]
+pub(crate) struct CacheArguments {
+    #[command(subcommand)]
+    pub(crate) action: CacheAction,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheAction {
+    /// Write the value of a key to standard output, as it is; exit code 1 where there is no such key
+    Get {
+        /// The key
+        key: String,
+    },
+    /// Store a value under a key
+    Set {
+        /// The key; an empty one lets the node choose, and the choice is written to standard output
+        key: String,
+        /// The value; standard input, to its end, unless given
+        value: Option<String>,
+    },
+    /// Delete a key; exit code 1 where there is no such key
+    Delete {
+        /// The key
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginArguments {
+    #[command(subcommand)]
+    pub(crate) action: PluginAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginAction {
+    /// Show what a plugin offers, without running any of its code
+    Inspect {
+        #[command(flatten)]
+        plugin: PluginFile,
+    },
+    /// Load and start a plugin with these settings, and stop it again; exit code 2 when it cannot be used
+    Check {
+        #[command(flatten)]
+        plugin: PluginFile,
+        /// A setting of the plugin. Can be given several times
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
+    },
+}
+
+/// Which plugin, and how to tell of it.
+#[derive(Debug, Args)]
+pub(crate) struct PluginFile {
+    /// A path, a file name, or the bare name of a plugin that is installed
+    #[arg(value_name = "PLUGIN")]
+    pub(crate) name: PathBuf,
+    /// Another folder in which plugins are looked for. Can be given several times
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Write JSON, errors included
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example, for bash:
+      pylm completions bash > ~/.local/share/bash-completion/completions/pylm")]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+      pylm man job | man -l -")]
+pub(crate) struct ManArguments {
+    /// The subcommand that the page is to be about
+    pub(crate) page: Option<Page>,
+}
+
+/// A subcommand that has a manual page of its own.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Page {
+    Job,
+    Run,
+    Cache,
+    Plugin,
+}
+
+/// The stages of a call as the protocol writes them: `server.function`, separated by spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stages(pub(crate) String);
+
+fn stages(text: &str) -> Result<Stages, String> {
+    read_stages(text, None)
+}
+
+fn stages_of_server(text: &str) -> Result<Stages, String> {
+    read_stages(text, Some(crate::node::NAME))
+}
+
+fn read_stages(text: &str, server: Option<&str>) -> Result<Stages, String> {
+    let read = |entry: &str| match (entry.split_once('.'), server) {
+        _ if entry.contains(char::is_whitespace) => {
+            Err(format!("`{entry}` has a space in it; separate stages by commas"))
+        }
+        (Some((server, function)), _) if !server.is_empty() && !function.is_empty() => Ok(entry.to_owned()),
+        (None, Some(server)) if !entry.is_empty() => Ok(format!("{server}.{entry}")),
+        _ => Err(format!(
+            "`{entry}` is no function; write SERVER.FUNCTION, such as server.{}",
+            if entry.is_empty() { "shout" } else { entry.trim_matches('.') }
+        )),
+    };
+    let entries: Vec<String> = text.split(',').map(read).collect::<Result<_, _>>()?;
+    Ok(Stages(entries.join(" ")))
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("not a setting; write KEY=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn stages_are_functions_of_servers() {
+        let stages = |text| stages(text).map(|stages| stages.0);
+        assert_eq!(stages("server.f").as_deref(), Ok("server.f"));
+        assert_eq!(stages("a.f,b.g").as_deref(), Ok("a.f b.g"));
+        for wrong in ["", "f", ".f", "server.", "a.f,", "a.f b.g", "a.f, b.g"] {
+            assert!(stages(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(stages_of_server("f,b.g").map(|stages| stages.0).as_deref(), Ok("server.f b.g"));
+        assert!(stages_of_server("").is_err());
+    }
+
+    #[test]
+    fn a_setting_has_a_key() {
+        assert_eq!(setting("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(setting("a="), Ok(("a".into(), String::new())));
+        assert!(setting("=b").is_err() && setting("a").is_err());
+    }
+}

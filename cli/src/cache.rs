@@ -1,0 +1,47 @@
+//! `pylm cache`: the cache of a node.
+
+use crate::arguments::{CacheAction, CacheArguments};
+use crate::failure::{Failure, written};
+use crate::job::connect;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+/// Does what the arguments say.
+pub(crate) fn cache(arguments: &CacheArguments) -> Result<ExitCode, Failure> {
+    // Read before a connection is made, which need not wait for a slow source.
+    let value = match &arguments.action {
+        CacheAction::Set { value: Some(value), .. } => value.clone().into_bytes(),
+        CacheAction::Set { value: None, .. } => {
+            let mut value = Vec::new();
+            io::stdin().read_to_end(&mut value).map_err(Failure::running("cannot read standard input"))?;
+            value
+        }
+        _ => Vec::new(),
+    };
+    let client = connect(&arguments.node.db, arguments.node.wait)?;
+    let cache = client.cache();
+    match &arguments.action {
+        CacheAction::Get { key } => {
+            let value = cache.get(key)?.ok_or_else(|| no_such_key(key))?;
+            let mut output = io::stdout();
+            written(output.write_all(&value).and_then(|()| output.flush()))?;
+        }
+        CacheAction::Set { key, .. } => {
+            let chosen = cache.set(key, value)?;
+            if key.is_empty() {
+                written(writeln!(io::stdout(), "{chosen}"))?;
+            }
+        }
+        CacheAction::Delete { key } => {
+            if !cache.delete(key)? {
+                return Err(no_such_key(key));
+            }
+        }
+    }
+    client.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn no_such_key(key: &str) -> Failure {
+    Failure::Running(format!("the cache has no key `{key}`"))
+}

@@ -1,0 +1,7 @@
+//! The program `pylm`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pylm_cli::run()
+}

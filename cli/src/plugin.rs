@@ -1,0 +1,55 @@
+//! `pylm plugin`: what a plugin offers, and whether it can be used.
+
+use crate::arguments::{PluginAction, PluginArguments, PluginFile};
+use crate::failure::{Failure, written};
+use pylm_plugin_host::{Descriptor, LoadError, Origin, Search, check, inspect};
+use serde_json::json;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Does what the arguments say.
+pub(crate) fn plugin(arguments: &PluginArguments) -> Result<ExitCode, Failure> {
+    let (plugin, outcome) = match &arguments.action {
+        PluginAction::Inspect { plugin } => (plugin, find(plugin).and_then(|path| inspected(path))),
+        PluginAction::Check { plugin, set } => {
+            let checked = |path: PathBuf| check(&path, set).map(|descriptor| (path, descriptor));
+            (plugin, find(plugin).and_then(checked))
+        }
+    };
+    match outcome {
+        Ok((path, descriptor)) if plugin.json => {
+            let mut value = serde_json::to_value(&descriptor)
+                .map_err(|error| Failure::Running(format!("cannot write the descriptor as JSON: {error}")))?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("file".into(), json!(path.to_string_lossy()));
+            }
+            print(&format!("{value:#}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok((path, descriptor)) => {
+            print(&format!("{}\n{descriptor}", path.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if plugin.json => {
+            let error = json!({ "error": {
+                "code": error.code(), "message": error.to_string(), "file": error.path().to_string_lossy(),
+            }});
+            print(&format!("{error:#}"))?;
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => Err(Failure::Usage(error.to_string())),
+    }
+}
+
+fn find(plugin: &PluginFile) -> Result<PathBuf, LoadError> {
+    Search::from_environment(plugin.plugin_dir.clone()).find(plugin.name.as_os_str(), Origin::CommandLine)
+}
+
+fn inspected(path: PathBuf) -> Result<(PathBuf, Descriptor), LoadError> {
+    inspect(&path).map(|descriptor| (path, descriptor))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    written(writeln!(io::stdout(), "{}", text.trim_end()))
+}
