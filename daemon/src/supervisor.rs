@@ -62,6 +62,7 @@ pub enum Ended {
     Refused,
 }
 
+#[derive(Debug)]
 enum Order {
     Drain,
     Stop { grace: Duration },
@@ -90,7 +91,12 @@ impl Supervisor {
 
     /// Tells the child to finish (SIGTERM), and starts it no more.
     pub fn drain(&self) {
-        let _ = self.orders.send(Order::Drain);
+        self.remote().drain();
+    }
+
+    /// A handle with which another thread, such as that of the signals, can drain the child.
+    pub fn remote(&self) -> Remote {
+        Remote(self.orders.clone())
     }
 
     /// Tells the child to finish, and kills it when it has not within `grace`.
@@ -115,6 +121,18 @@ impl Supervisor {
     /// Whether the child has ended for good.
     pub fn has_ended(&self) -> bool {
         self.thread.is_finished()
+    }
+}
+
+/// Drains a supervised child from elsewhere. While there is one, a dropped [`Supervisor`] does not kill its child.
+#[derive(Debug, Clone)]
+pub struct Remote(UnboundedSender<Order>);
+
+impl Remote {
+    /// As [`Supervisor::drain`].
+    pub fn drain(&self) {
+        // It fails only when the child has ended for good.
+        let _ = self.0.send(Order::Drain);
     }
 }
 

@@ -1,2 +1,7 @@
 //! The program `pylm-worker`: a worker host.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pylmd::host::main()
+}

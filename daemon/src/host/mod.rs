@@ -1,1 +1,108 @@
-//! The worker host.
+//! The worker host: runs the functions of plugins for a node, natively or in pylm's way.
+//!
+//! One thread moves messages ([`native`], or [`pylm`] where the node is a Python one), and never waits for anything but
+//! news; a thread for each slot runs functions. They meet in [`shared`]. Leases come to the slots in parcels
+//! ([`parcel`], [`queue`]); each slot packs what comes of them ([`outbox`]), and what was sent is kept until the node has
+//! taken it ([`untaken`]).
+
+mod cache;
+mod calls;
+mod db;
+mod discovery;
+mod life;
+mod limit;
+mod local;
+mod native;
+pub mod options;
+mod outbox;
+mod parcel;
+pub mod plugins;
+mod program;
+mod pylm;
+mod queue;
+mod room;
+mod shared;
+mod slot;
+mod untaken;
+
+pub use local::LocalWorkers;
+pub use program::main;
+
+use discovery::Server;
+use life::Life;
+use native::Native;
+use pylm_plugin_host::Function;
+use pylm_transport::{Context, Poller};
+use shared::Shared;
+use std::io;
+use std::thread;
+
+/// Why a host ended that was not told to.
+#[derive(Debug, thiserror::Error)]
+enum HostError {
+    /// No further attempt can help.
+    #[error("{0}")]
+    Final(String),
+    /// The system refused something.
+    #[error("the system refused what a worker host needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl HostError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            HostError::Final(_) => 2,
+            HostError::System(_) => 1,
+        }
+    }
+}
+
+/// A host that is about to serve.
+struct Host {
+    /// The address of the node's cache service.
+    db: String,
+    name: String,
+    slots: usize,
+    /// The most bytes of payload that may be out at this host.
+    limit_bytes: u64,
+    functions: Vec<Function>,
+}
+
+impl Host {
+    /// Serves the node, whatever it is, until the process is told to end, and what was begun is finished.
+    fn serve(self) -> Result<(), HostError> {
+        pylm_transport::tune_allocator();
+        pylm_transport::raise_file_limit()?;
+        let mut poller = Poller::new()?;
+        let mut life = Life::begin(poller.waker())?;
+        let context = Context::new()?;
+        let shared = Shared::new(self.name, self.functions, self.slots, poller.waker());
+        match discovery::discover(&context, &self.db, &shared.name, &mut life)? {
+            None => Ok(()),
+            Some(Server::Native) => thread::scope(|scope| {
+                for slot in 0..self.slots {
+                    let shared = &shared;
+                    let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
+                    thread.spawn_scoped(scope, move || slot::run(slot, shared))?;
+                }
+                let served =
+                    Native::new(&self.db, &shared, self.limit_bytes, &mut life, &mut poller).serve(&context);
+                shared.queue.close();
+                served
+            }),
+            Some(Server::Pylm) => {
+                let desk = pylm::Desk::new(self.slots);
+                thread::scope(|scope| {
+                    for slot in 0..self.slots {
+                        let (desk, shared) = (&desk, &shared);
+                        let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
+                        thread.spawn_scoped(scope, move || pylm::work(desk, shared))?;
+                    }
+                    let served = pylm::serve(&context, &self.db, &shared, &desk, &mut life, &mut poller);
+                    desk.close();
+                    served
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Requests to a cache service, in pylm's way.
+
+use bytes::Bytes;
+use pylm_protocol::palm::PalmMessage;
+use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a wait lasts at most before the caller is asked whether to go on.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// A connection to a cache service, for one request at a time: a service that died over it never answers.
+pub(super) struct Db(Socket);
+
+impl Db {
+    /// Connects, in the background.
+    pub(super) fn connect(context: &Context, address: &str) -> io::Result<Self> {
+        let socket = context.socket(SocketKind::Dealer, &Options::default())?;
+        socket.connect(address)?;
+        Ok(Db(socket))
+    }
+
+    /// Sends a request.
+    pub(super) fn send(&self, request: &PalmMessage<'_>) -> io::Result<()> {
+        let mut frames = vec![Frame::empty(), Frame::from_vec(request.encode())];
+        self.0.send(&mut frames).map_err(io::Error::other)
+    }
+
+    /// The answer, if it is there.
+    pub(super) fn answer(&self) -> io::Result<Option<Bytes>> {
+        let mut frames = Frames::new();
+        while self.0.recv(&mut frames)? {
+            if let [delimiter, _] = frames.as_slice()
+                && delimiter.is_empty()
+            {
+                return Ok(frames.pop().map(Frame::into_bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for a key's value, and waits for it; `None` when `patience` is over, or `go_on` says so.
+    pub(super) fn get(
+        &self,
+        client: &str,
+        key: &str,
+        patience: Duration,
+        go_on: &mut impl FnMut() -> bool,
+    ) -> io::Result<Option<Bytes>> {
+        self.send(&PalmMessage {
+            client,
+            function: "_.get",
+            payload: key.as_bytes(),
+            ..PalmMessage::default()
+        })?;
+        let end = Instant::now() + patience;
+        while go_on() {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.0.wait_readable(Some(left.min(SLICE)))?
+                && let Some(answer) = self.answer()?
+            {
+                return Ok(Some(answer));
+            }
+            if left.is_zero() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The socket's descriptor, for a poller.
+    pub(super) fn fd(&self) -> std::os::fd::RawFd {
+        self.0.fd()
+    }
+}

@@ -1,0 +1,58 @@
+//! What the thread that moves messages owes to the outside: signs of life to the parent, and an end when it is time.
+
+use crate::service;
+use crate::supervisor::ParentLink;
+use pylm_transport::Waker;
+use std::io;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+/// How often the parent gets a sign of life.
+pub(super) const BEAT: Duration = Duration::from_secs(1);
+
+/// The life of a supervised host, as its thread that moves messages sees it.
+#[derive(Debug)]
+pub(super) struct Life {
+    parent: ParentLink,
+    draining: Arc<AtomicBool>,
+    beaten: Option<Instant>,
+}
+
+impl Life {
+    /// Takes up the link to the parent: when it breaks this process ends at once, and SIGTERM or SIGINT drain it, after
+    /// which `waker` wakes.
+    ///
+    /// # Errors
+    /// When the system refuses threads, descriptors or signal handlers.
+    pub(super) fn begin(waker: Waker) -> io::Result<Self> {
+        let parent = ParentLink::take()?;
+        parent.when_parent_ends(|| process::exit(1))?;
+        let draining = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&draining);
+        // A terminal signals parent and child, so that the child may hear twice of one Ctrl-C: it is the parent that
+        // tells the second apart, and ends, and this process with it.
+        service::watch_signals(move |_| {
+            flag.store(true, Release);
+            // Should it fail, the thread looks at the flag each second anyway.
+            let _ = waker.wake();
+        })?;
+        Ok(Life { parent, draining, beaten: None })
+    }
+
+    /// Gives a sign of life if it is time, and says whether the host is to go on.
+    pub(super) fn pulse(&mut self, now: Instant) -> bool {
+        if self.beaten.is_none_or(|beaten| now.duration_since(beaten) >= BEAT) {
+            self.beaten = Some(now);
+            self.parent.beat();
+        }
+        !self.draining.load(Acquire)
+    }
+
+    /// Tells the parent that the host serves its node.
+    pub(super) fn ready(&self) {
+        self.parent.ready();
+    }
+}

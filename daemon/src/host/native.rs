@@ -1,0 +1,176 @@
+//! Serving a node natively: one thread that moves messages, over one connection after the other.
+
+mod connection;
+mod intake;
+mod session;
+
+use super::HostError;
+use super::life::{BEAT, Life};
+use super::limit::Pace;
+use super::outbox::Fetched;
+use super::parcel::{Given, LeaseContext};
+use super::queue::Live;
+use super::shared::Shared;
+use super::untaken::Untaken;
+use crate::supervisor::Backoff;
+use pylm_transport::{Context, Frames, Poller};
+use session::Over;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::warn;
+use uuid::Uuid;
+
+/// The delay before the first attempt to connect again, which doubles with each that follows.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+/// The longest delay before an attempt to connect again.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+/// How long a host that is ending waits for the node to take its last results.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What the host knows over all of its connections.
+pub(super) struct Native<'a> {
+    address: &'a str,
+    shared: &'a Shared,
+    life: &'a mut Life,
+    poller: &'a mut Poller,
+    limit_bytes: u64,
+    /// Names this host, whatever connection it comes over.
+    peer: Uuid,
+    /// The run of the node that is being served.
+    node: Option<Uuid>,
+    backoff: Backoff,
+    pace: Pace,
+    /// What was sent and not taken.
+    untaken: Untaken,
+    live: Live,
+    /// What was fetched from the slots; kept for its room.
+    fetched: Fetched,
+    /// When the slots' outboxes were emptied last, due or not.
+    emptied: Instant,
+    /// Since when the host is ending and has nothing under way.
+    finished: Option<Instant>,
+    was_ready: bool,
+}
+
+/// What belongs to one session.
+#[derive(Default)]
+struct Books {
+    given: Given,
+    contexts: HashMap<u32, Arc<LeaseContext>>,
+    outgoing: VecDeque<Frames>,
+}
+
+impl<'a> Native<'a> {
+    /// A host that has not met the node at `address` yet. The waker of `poller` is the one that `shared` wakes.
+    pub(super) fn new(
+        address: &'a str,
+        shared: &'a Shared,
+        limit_bytes: u64,
+        life: &'a mut Life,
+        poller: &'a mut Poller,
+    ) -> Self {
+        Native {
+            address,
+            shared,
+            life,
+            poller,
+            limit_bytes,
+            peer: Uuid::new_v4(),
+            node: None,
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
+            pace: Pace::new(shared.outboxes.len()),
+            untaken: Untaken::default(),
+            live: Live::default(),
+            fetched: Fetched::default(),
+            emptied: Instant::now(),
+            finished: None,
+            was_ready: false,
+        }
+    }
+
+    /// Serves until the host is told to end, and has finished.
+    pub(super) fn serve(mut self, context: &Context) -> Result<(), HostError> {
+        loop {
+            match self.session(context)? {
+                Over::Drained => return Ok(()),
+                Over::Final(why) => return Err(HostError::Final(why)),
+                Over::Lost(why) => {
+                    let delay = self.backoff.next_delay();
+                    warn!(db = self.address, %why, retry_ms = delay.as_millis() as u64, "the connection is lost");
+                    self.lose();
+                    if self.pause(delay)? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// After a connection is lost: the node gives what was not begun to others.
+    fn lose(&mut self) {
+        self.live.drop_waiting();
+        self.live.forget_done();
+        self.shared.calls.lose();
+        self.shared.gates.next_session();
+    }
+
+    /// Waits before the next attempt; says whether the host has ended meanwhile.
+    fn pause(&mut self, delay: Duration) -> Result<bool, HostError> {
+        let end = Instant::now() + delay;
+        let mut ready = Vec::new();
+        loop {
+            let now = Instant::now();
+            let is_leaving = !self.life.pulse(now);
+            let is_idle = is_leaving && !self.live.any_begun();
+            self.fetch(now, is_idle);
+            for packed in self.fetched.packed.drain(..) {
+                self.untaken.keep(packed);
+            }
+            if is_leaving && self.has_finished(is_idle, now) {
+                return Ok(true);
+            }
+            if now >= end {
+                return Ok(false);
+            }
+            self.poller.wait(Some((end - now).min(BEAT)), &mut ready)?;
+        }
+    }
+
+    /// Fetches what the slots have to say, `all` of it or what is due, into `self.fetched`.
+    fn fetch(&mut self, now: Instant, all: bool) {
+        self.shared.take_signal();
+        let all = all || now.duration_since(self.emptied) >= session::TICK;
+        if all {
+            self.emptied = now;
+            let pace = &mut self.pace;
+            self.shared.queue.look_after(|busy, begun| pace.observe_running(busy, begun as u64));
+        }
+        let run = self.shared.run();
+        for outbox in &self.shared.outboxes {
+            outbox.fetch(run, all, &mut self.fetched);
+        }
+        self.pace.observe(std::mem::take(&mut self.fetched.busy), std::mem::take(&mut self.fetched.done));
+        for lease in self.fetched.forgotten.drain(..) {
+            self.untaken.forget_stream(lease);
+        }
+    }
+
+    /// Whether a host that is ending has nothing left to do, or waits in vain for the node to take its last results.
+    /// `is_idle`: nothing was begun when the slots' results were fetched last.
+    fn has_finished(&mut self, is_idle: bool, now: Instant) -> bool {
+        if !is_idle {
+            self.finished = None;
+            return false;
+        }
+        let since = *self.finished.get_or_insert(now);
+        if self.untaken.is_empty() {
+            return true;
+        }
+        let in_vain = now.duration_since(since) >= LAST_WORDS;
+        if in_vain {
+            warn!(db = self.address, "the node has not taken the last results, which others will give it");
+        }
+        in_vain
+    }
+}

@@ -1,0 +1,104 @@
+//! The flags of `pylm-worker`.
+
+use crate::logging::LogOptions;
+use crate::settings::Pages;
+use clap::Parser;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub
+///
+/// It is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
+/// SIGTERM lets it finish what is begun and give back the rest; a second one ends it at once.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "pylm-worker", version)]
+pub struct WorkerOptions {
+    /// Where the node's cache service is: the only address that is needed, as in tcp://127.0.0.1:5559
+    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["completions", "man"])]
+    pub db: Option<String>,
+    /// A plugin: a path, a file name or a bare name. Can be given many times: functions add up
+    #[arg(long, value_name = "PLUGIN")]
+    pub plugin: Vec<PathBuf>,
+    /// This host's name, in logs and for functions [default: worker-HOST-PID]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How many messages are worked on at the same time [default: the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub slots: Option<u16>,
+    /// The most bytes of messages that may wait in this host, beside one
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit_bytes: u64,
+    /// Where plugins are looked for by name, first. Can be given many times
+    #[arg(long, value_name = "FOLDER")]
+    pub plugin_dir: Vec<PathBuf>,
+    /// A setting of a plugin. Can be given many times
+    #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
+    pub set: Vec<PluginSetting>,
+    /// A TOML file with the values of these flags by their long names
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened struct has its own")]
+    pub log: LogOptions,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened struct has its own")]
+    pub pages: Pages,
+    /// This process is the child of a supervisor, which holds the other end of its standard input
+    #[arg(long, hide = true)]
+    pub supervised: bool,
+}
+
+/// A setting of a plugin, as it is given to `--set`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginSetting {
+    /// The plugin's own name.
+    pub plugin: String,
+    /// What is set.
+    pub key: String,
+    /// The value, which the plugin reads.
+    pub value: String,
+}
+
+impl FromStr for PluginSetting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "it has the form PLUGIN.KEY=VALUE";
+        let (place, value) = text.split_once('=').ok_or(FORM)?;
+        let (plugin, key) = place.split_once('.').ok_or(FORM)?;
+        if plugin.is_empty() || key.is_empty() {
+            return Err(FORM);
+        }
+        Ok(PluginSetting { plugin: plugin.to_owned(), key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl std::fmt::Display for PluginSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}={}", self.plugin, self.key, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_sound() {
+        WorkerOptions::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_names_plugin_key_and_value() {
+        let setting: PluginSetting = "wordcount.parts=a=b".parse().unwrap();
+        assert_eq!(
+            (setting.plugin.as_str(), setting.key.as_str(), setting.value.as_str()),
+            ("wordcount", "parts", "a=b")
+        );
+        assert_eq!(setting.to_string(), "wordcount.parts=a=b");
+        for wrong in ["parts=4", "wordcount.parts", ".k=v", "p.=v"] {
+            assert!(wrong.parse::<PluginSetting>().is_err(), "{wrong}");
+        }
+    }
+}

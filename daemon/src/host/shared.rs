@@ -1,0 +1,74 @@
+//! What the slots share with the thread that moves messages.
+
+use super::calls::Calls;
+use super::outbox::Outbox;
+use super::queue::Queue;
+use super::room::Gates;
+use pylm_plugin_host::Function;
+use pylm_transport::Waker;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+/// What the slots share with the thread that moves messages.
+pub(super) struct Shared {
+    /// The host's name.
+    pub(super) name: String,
+    /// The functions on offer, as Hello lists them.
+    pub(super) functions: Vec<Function>,
+    /// Leases that wait.
+    pub(super) queue: Queue,
+    /// What each slot has to say.
+    pub(super) outboxes: Vec<Outbox>,
+    /// Room for the results of leases that yield several.
+    pub(super) gates: Gates,
+    /// Cache calls of functions.
+    pub(super) calls: Calls,
+    /// Which run of the node it is that is being served, counted from 0. Leases of others are nobody's.
+    pub(super) run: AtomicU32,
+    /// The largest payload that the node takes, in bytes.
+    pub(super) max_message: AtomicU64,
+    waker: Waker,
+    signalled: AtomicBool,
+}
+
+impl Shared {
+    /// What `slots` slots share that run `functions`; `waker` wakes the thread that moves messages.
+    pub(super) fn new(name: String, functions: Vec<Function>, slots: usize, waker: Waker) -> Self {
+        Shared {
+            name,
+            functions,
+            queue: Queue::new(slots),
+            outboxes: (0..slots).map(|_| Outbox::default()).collect(),
+            gates: Gates::default(),
+            calls: Calls::default(),
+            run: AtomicU32::new(0),
+            max_message: AtomicU64::new(pylm_protocol::DEFAULT_MAX_MESSAGE),
+            waker,
+            signalled: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells the thread that moves messages that there is something to fetch.
+    pub(super) fn signal(&self) {
+        if !self.signalled.swap(true, AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, "the thread that moves messages cannot be woken");
+        }
+    }
+
+    /// Whether there was a signal; to be asked before fetching.
+    pub(super) fn take_signal(&self) -> bool {
+        self.signalled.swap(false, AcqRel)
+    }
+
+    /// Begins to serve another run of the node.
+    pub(super) fn next_run(&self) {
+        self.run.fetch_add(1, Release);
+    }
+
+    /// Which run of the node is being served.
+    pub(super) fn run(&self) -> u32 {
+        self.run.load(Relaxed)
+    }
+}
