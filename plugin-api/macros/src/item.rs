@@ -94,26 +94,27 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
     let atomic = is_atomic(kind, arguments)?;
     let name = signature.ident.unraw().to_string();
     let taken = signature::check(kind, signature)?;
+    // An author's function may be called `payload`: the names here must not hide it.
     let mut passed = Vec::new();
     if taken.state {
-        passed.push(quote!(state));
+        passed.push(quote!(__pylm_state));
     }
     passed.extend(taken.arguments.iter().map(|argument| match argument {
-        Argument::Context => quote!(context),
-        Argument::Payload => quote!(payload),
-        Argument::Message => quote!(message),
-        Argument::Parent => quote!(parent),
+        Argument::Context => quote!(__pylm_context),
+        Argument::Payload => quote!(__pylm_payload),
+        Argument::Message => quote!(__pylm_message),
+        Argument::Parent => quote!(__pylm_parent),
     }));
     let call = quote!(#callee(#(#passed),*));
     let method = match kind {
         Kind::Function => quote! {
             impl pylm::Function for #marker {
                 fn call<'a>(
-                    state: &'a #state,
-                    context: &'a pylm::Context,
-                    payload: &'a [u8],
+                    __pylm_state: &'a #state,
+                    __pylm_context: &'a pylm::Context,
+                    __pylm_payload: &'a [u8],
                 ) -> pylm::Answer<'a> {
-                    let _ = (state, context);
+                    let _ = (__pylm_state, __pylm_context);
                     pylm::IntoAnswer::into_answer(#call)
                 }
             }
@@ -121,10 +122,10 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
         Kind::Scatter => quote! {
             impl pylm::Scatter for #marker {
                 fn run<'a>(
-                    state: &'a #state,
-                    message: pylm::Message,
+                    __pylm_state: &'a #state,
+                    __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
-                    let _ = state;
+                    let _ = __pylm_state;
                     pylm::Items::of(#call)
                 }
             }
@@ -132,11 +133,11 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
         Kind::Gather => quote! {
             impl pylm::Gather for #marker {
                 fn run<'a>(
-                    state: &'a #state,
-                    parent: &'a pylm::Message,
-                    message: pylm::Message,
+                    __pylm_state: &'a #state,
+                    __pylm_parent: &'a pylm::Message,
+                    __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
-                    let _ = state;
+                    let _ = __pylm_state;
                     pylm::Items::of(#call)
                 }
             }
@@ -144,10 +145,10 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
         Kind::Route => quote! {
             impl pylm::Route for #marker {
                 fn run<'a>(
-                    state: &'a #state,
-                    message: pylm::Message,
+                    __pylm_state: &'a #state,
+                    __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::RawRoute>, pylm::Failure> {
-                    let _ = state;
+                    let _ = __pylm_state;
                     pylm::Items::of(#call)
                 }
             }
@@ -158,8 +159,8 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
             };
             quote! {
                 impl pylm::JoinHook for #marker {
-                    fn run(state: &#state, parent: &pylm::Message) -> impl pylm::Join + use<> {
-                        let _ = state;
+                    fn run(__pylm_state: &#state, __pylm_parent: &pylm::Message) -> impl pylm::Join + use<> {
+                        let _ = __pylm_state;
                         #call
                     }
                 }

@@ -9,6 +9,42 @@ pub(crate) fn library(package: &str) -> PathBuf {
     cargo(&workspace().join("Cargo.toml"), &["--package", package], &[])
 }
 
+/// The library of a crate under `fixtures`, which is no member of the workspace but shares its target folder.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    cargo(&manifest(name), &["--target-dir", &target().to_string_lossy()], &[])
+}
+
+/// The same library with `panic = "abort"`.
+pub(crate) fn aborting_fixture(name: &str) -> PathBuf {
+    let folder = target().join("abort");
+    cargo(
+        &manifest(name),
+        &["--target-dir", &folder.to_string_lossy()],
+        &[("CARGO_PROFILE_DEV_PANIC", "abort")],
+    )
+}
+
+/// A library of a few lines of C, in a folder of the test's own.
+pub(crate) fn c_library(folder: &Path, source: &str) -> PathBuf {
+    let (input, output) = (folder.join("bad.c"), folder.join("libbad.so"));
+    std::fs::write(&input, source).unwrap();
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let status =
+        Command::new(compiler).args(["-shared", "-fPIC", "-o"]).arg(&output).arg(&input).status().unwrap();
+    assert!(status.success(), "cc failed");
+    output
+}
+
+fn manifest(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("Cargo.toml")
+}
+
+fn target() -> PathBuf {
+    // target/<profile>/deps/<this test>
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
 /// The root of the workspace.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -24,7 +60,6 @@ pub(crate) fn cargo(manifest: &Path, arguments: &[&str], environment: &[(&str, &
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let package = std::fs::canonicalize(manifest).unwrap();
     let mut libraries: Vec<PathBuf> = output
         .stdout
         .split(|&byte| byte == b'\n')
@@ -35,6 +70,6 @@ pub(crate) fn cargo(manifest: &Path, arguments: &[&str], environment: &[(&str, &
         .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
         .collect();
-    assert_eq!(libraries.len(), 1, "{} makes one library", package.display());
+    assert_eq!(libraries.len(), 1, "{} makes one library", manifest.display());
     libraries.remove(0)
 }
