@@ -19,6 +19,27 @@ pub enum Stop {
 /// # Errors
 /// When the system gives no thread or refuses the signal handlers.
 pub fn watch_signals(mut on_stop: impl FnMut(Stop) + Send + 'static) -> io::Result<()> {
+    let mut stop = Stop::Drain;
+    watch(move |_| {
+        on_stop(stop);
+        stop = Stop::Now;
+    })
+}
+
+/// As [`watch_signals`], for a child whose parent decides: calls `on_terminate` for SIGTERM, and ignores SIGINT, which a
+/// terminal sends to parents and children alike.
+///
+/// # Errors
+/// As [`watch_signals`].
+pub fn watch_signals_of_parent(mut on_terminate: impl FnMut() + Send + 'static) -> io::Result<()> {
+    watch(move |kind| {
+        if kind == SignalKind::terminate() {
+            on_terminate();
+        }
+    })
+}
+
+fn watch(mut on_signal: impl FnMut(SignalKind) + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
         let _in_runtime = runtime.enter();
@@ -26,15 +47,12 @@ pub fn watch_signals(mut on_stop: impl FnMut(Stop) + Send + 'static) -> io::Resu
     };
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let mut stop = Stop::Drain;
             loop {
                 tokio::select! {
-                    Some(()) = terminate.recv() => {}
-                    Some(()) = interrupt.recv() => {}
+                    Some(()) = terminate.recv() => on_signal(SignalKind::terminate()),
+                    Some(()) = interrupt.recv() => on_signal(SignalKind::interrupt()),
                     else => return,
                 }
-                on_stop(stop);
-                stop = Stop::Now;
             }
         });
     })?;

@@ -22,8 +22,8 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Takes up the link to the parent: when it breaks this process ends at once, and SIGTERM or SIGINT drain it, after
-    /// which `waker` wakes.
+    /// Takes up the link to the parent: when it breaks this process ends at once, and SIGTERM drains it, after which
+    /// `waker` wakes.
     ///
     /// # Errors
     /// When the system refuses threads, descriptors or signal handlers.
@@ -32,9 +32,7 @@ impl Life {
         parent.when_parent_ends(|| process::exit(1))?;
         let draining = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&draining);
-        // A terminal signals parent and child, so that the child may hear twice of one Ctrl-C: it is the parent that
-        // tells the second apart, and ends, and this process with it.
-        service::watch_signals(move |_| {
+        service::watch_signals_of_parent(move || {
             flag.store(true, Release);
             // Should it fail, the thread looks at the flag each second anyway.
             let _ = waker.wake();

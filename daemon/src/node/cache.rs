@@ -74,11 +74,6 @@ impl Cache {
         self.used -= old.as_ref().map_or(0, |old| key.len() + old.len() + ENTRY);
         Ok(old.is_some())
     }
-
-    /// Bytes in use.
-    pub fn used(&self) -> usize {
-        self.used
-    }
 }
 
 #[cfg(test)]
@@ -99,7 +94,7 @@ mod tests {
         cache.set("c", Bytes::new()).unwrap();
         cache.delete("a").unwrap();
         cache.delete("c").unwrap();
-        assert_eq!(cache.used(), 0);
+        assert_eq!(cache.used, 0);
     }
 
     #[test]

@@ -43,7 +43,11 @@ impl Router {
     /// Queues a result of a message for its client.
     #[inline]
     pub(crate) fn emit(&mut self, key: MessageKey, identity: Identity, place: Place, held: bool, result: &Message) {
-        let max = self.config.max_message;
+        let Some(open) = self.ledger.message(key) else { return };
+        let max = match self.clients.get(open.job) {
+            Some(Client::Native(stream)) => stream.max_message.min(self.config.max_message),
+            _ => self.config.max_message,
+        };
         if result.payload.len() as u64 > max {
             return self.fail(key, TOO_LARGE, &format!("a result has more than {max} bytes; see --max-message"));
         }

@@ -3,14 +3,15 @@
 use super::config::{NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node};
+use crate::host::options::PluginSetting;
+use crate::host::{LocalWorkers, plugins};
 use crate::logging::{self, LogOptions};
 use crate::service::{self, Stop};
-use crate::settings::{self, Origin, Origins, Pages};
-use crate::supervisor::{ChildSpec, Supervisor};
+use crate::settings::{self, Pages};
+use crate::supervisor::Supervisor;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use pylm_plugin_host::{LoadError, PluginSet, Search, load};
-use std::ffi::OsString;
+use pylm_plugin_host::PluginSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -38,13 +39,13 @@ Exit codes: 0 ended as told, 1 failed while running, 2 wrong usage, configuratio
 pub struct Flags {
     /// A plugin whose hooks the node runs: a path, a file name, or a bare name
     #[arg(long, value_name = "PLUGIN")]
-    plugin: Vec<OsString>,
+    plugin: Vec<PathBuf>,
     /// A folder in which plugins are looked for
     #[arg(long, value_name = "FOLDER")]
     plugin_dir: Vec<PathBuf>,
     /// A setting of a plugin
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
-    set: Vec<String>,
+    set: Vec<PluginSetting>,
     /// Start this many worker hosts on this machine, with the same plugins, and watch them
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: u16,
@@ -138,7 +139,7 @@ pub fn main() -> ExitCode {
         eprintln!("pylmd: {error}");
         return ExitCode::from(WRONG_USAGE);
     }
-    let plugins = match flags.load_plugins(&origins) {
+    let plugins = match plugins::load(&flags.plugin, &flags.plugin_dir, &flags.set, &origins) {
         Ok(plugins) => plugins,
         Err(error) => {
             eprintln!("pylmd: {error}");
@@ -154,27 +155,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The settings that belong to one plugin: `PLUGIN.KEY=VALUE` without the plugin.
-pub fn settings_of(settings: &[String], plugin: &str) -> Vec<(String, String)> {
-    let own = settings.iter().filter_map(|setting| setting.strip_prefix(plugin)?.strip_prefix('.'));
-    own.filter_map(|setting| setting.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
-}
-
 impl Flags {
-    fn load_plugins(&self, origins: &Origins) -> Result<PluginSet, LoadError> {
-        let search = Search::from_environment(self.plugin_dir.clone());
-        let origin = match origins.of("plugin") {
-            Origin::CommandLine => pylm_plugin_host::Origin::CommandLine,
-            _ => pylm_plugin_host::Origin::Configuration,
-        };
-        let load_one = |name: &OsString| {
-            let path = search.find(name, origin)?;
-            let descriptor = pylm_plugin_host::inspect(&path)?;
-            load(&path, &settings_of(&self.set, &descriptor.name))
-        };
-        PluginSet::new(self.plugin.iter().map(load_one).collect::<Result<_, _>>()?)
-    }
-
     fn node(&self, plugins: PluginSet) -> NodeConfig {
         let address = |given: &Option<String>, port: u16| {
             given.clone().unwrap_or_else(|| format!("tcp://{}:{port}", self.host))
@@ -205,6 +186,7 @@ impl Flags {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
+        let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
         service::watch_signals(move |stop| {
@@ -216,7 +198,7 @@ impl Flags {
         })
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
-        let workers = self.start_workers(&addresses.db)?;
+        let workers = self.start_workers(&addresses.db, files)?;
         tracing::info!(
             name = self.name,
             plugins = names.join(","),
@@ -231,31 +213,19 @@ impl Flags {
         self.watch(node, workers)
     }
 
-    fn start_workers(&self, db: &str) -> anyhow::Result<Vec<Supervisor>> {
-        let program = std::env::current_exe().context("cannot find pylm-worker")?.with_file_name("pylm-worker");
-        let mut args: Vec<OsString> = vec!["--db".into(), db.into(), "--log".into(), (&self.log.log).into()];
-        for (flag, values) in [("--plugin", self.plugin.clone()), ("--set", self.set.iter().map(Into::into).collect())] {
-            values.into_iter().for_each(|value| args.extend([flag.into(), value]));
+    fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
+        let workers = LocalWorkers {
+            count: usize::from(self.workers),
+            node: self.name.clone(),
+            db: db.to_owned(),
+            plugins,
+            settings: self.set.clone(),
+            args: vec!["--log".into(), (&self.log.log).into()],
+        };
+        if workers.count == 0 {
+            return Ok(Vec::new());
         }
-        for folder in &self.plugin_dir {
-            args.extend(["--plugin-dir".into(), folder.into()]);
-        }
-        (1..=self.workers)
-            .map(|number| {
-                let name = format!("{}-{number}", self.name);
-                let mut args = args.clone();
-                args.extend(["--name".into(), name.as_str().into()]);
-                let spec = ChildSpec {
-                    name,
-                    program: program.clone(),
-                    args,
-                    env_remove: Vec::new(),
-                    silence: Duration::from_secs(60),
-                    on_ready: None,
-                };
-                Supervisor::start(spec).context("cannot start a worker host")
-            })
-            .collect()
+        workers.start().context("cannot start worker hosts")
     }
 
     /// Waits for the end of the node, and of its worker hosts.
@@ -278,8 +248,7 @@ impl Flags {
                 return Ok(ExitCode::from(WRONG_USAGE));
             }
         }
-        workers.iter().for_each(|worker| worker.stop_soon(Duration::from_secs(5)));
-        workers.into_iter().for_each(|worker| drop(worker.wait()));
+        LocalWorkers::stop(workers, Duration::from_secs(5));
         Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

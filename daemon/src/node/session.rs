@@ -219,7 +219,7 @@ impl Router {
         if self.draining {
             return Ok(());
         }
-        let peer = open.peer;
+        let (peer, max_message) = (open.peer, open.max_message);
         let known = self.jobs_by_identity.get(&identity).copied();
         let key = match known {
             Some(key) => {
@@ -250,6 +250,7 @@ impl Router {
         }
         let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
         stream.set_window(window, window_bytes);
+        stream.max_message = max_message;
         let state = if known.is_some() { JobState::Known } else { JobState::New };
         let opened = Record::Opened {
             job,

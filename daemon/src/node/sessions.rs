@@ -144,11 +144,6 @@ impl Sessions {
         self.sessions.keys().collect()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.sessions.len()
-    }
-
     /// Says a record to a peer, with the next flush at the latest.
     #[inline]
     pub fn say(&mut self, key: SessionKey, record: &Record<'_>) {

@@ -88,6 +88,8 @@ pub struct Stream {
     pub submitted: u64,
     /// Of these, how many the client was told of.
     pub accepted: u64,
+    /// The largest payload that its client takes, in bytes.
+    pub max_message: u64,
     window: u64,
     window_bytes: u64,
     outputs: VecDeque<Output>,
@@ -116,6 +118,7 @@ impl Stream {
             next: 0,
             submitted: 0,
             accepted: 0,
+            max_message: u64::MAX,
             window: 1,
             window_bytes: 1,
             outputs: VecDeque::new(),
@@ -230,11 +233,6 @@ impl Stream {
     pub fn is_backed_up(&self) -> bool {
         let waiting = (self.outputs.len() - self.sent) as u64;
         waiting > self.window.div_ceil(4) || self.waiting_bytes > self.window_bytes.div_ceil(4)
-    }
-
-    /// Whether nothing waits to be sent.
-    pub fn is_flushed(&self) -> bool {
-        self.sent == self.outputs.len()
     }
 
     /// Whether the client has had everything.

@@ -3,7 +3,7 @@
 use super::credit::Alone;
 use super::functions::TURN;
 use super::{
-    Credit, FunctionKey, HostKey, JobKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled,
+    Credit, FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled,
 };
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
@@ -50,8 +50,6 @@ pub struct Assignment<'a> {
 pub struct Passed {
     /// The message it is a result of.
     pub message: MessageKey,
-    /// That message's job.
-    pub job: JobKey,
     /// The part it is a result of.
     pub identity: Identity,
     /// Its place among the part's results.
@@ -66,7 +64,7 @@ impl Part {
     /// A result of this part.
     fn pass(&self, index: u64, held: bool, payload: Bytes) -> Passed {
         let result = self.body.with_payload(payload);
-        Passed { message: self.message, job: self.job, identity: self.identity, index, held, result }
+        Passed { message: self.message, identity: self.identity, index, held, result }
     }
 }
 
@@ -91,8 +89,6 @@ pub enum Ended {
     Nothing,
     /// The part is done: results that were held until now, and what is next for its message.
     Done {
-        /// The message.
-        message: MessageKey,
         /// Results that were held until now.
         held: Vec<Passed>,
         /// What is next.
@@ -370,7 +366,7 @@ impl Ledger {
         let held = std::mem::take(&mut part.held);
         let held = held.into_iter().zip(0..).map(|(payload, index)| part.pass(index, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
-        Ended::Done { message, held, settled: self.settle(message) }
+        Ended::Done { held, settled: self.settle(message) }
     }
 
     /// Fails what waited for a function that nobody has offered for so long.

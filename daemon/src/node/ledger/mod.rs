@@ -107,11 +107,6 @@ impl Ledger {
         self.totals
     }
 
-    /// Leases that are out.
-    pub fn leased(&self) -> usize {
-        self.leases.len()
-    }
-
     /// Begins a job.
     pub fn open_job(&mut self) -> JobKey {
         self.jobs.insert(Job::default())
