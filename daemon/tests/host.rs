@@ -1,12 +1,16 @@
 //! The worker host as a node sees it: the real program, with a real plugin, against a node of a few lines.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may panic, and is its own documentation")]
 
+#[path = "host/master.rs"]
+mod master;
 #[path = "host/node.rs"]
 mod node;
 #[path = "host/worker.rs"]
 mod worker;
 
+use master::Master;
 use node::{Node, assignment, end, function};
+use pylm_protocol::palm::{PalmMessage, Tracking};
 use pylm_protocol::{Payload, Record};
 use rustix::process::{Signal, kill_process};
 use std::collections::BTreeMap;
@@ -327,4 +331,44 @@ fn wrong_usage_and_plugins_that_cannot_be_loaded_end_it_with_one_sentence() {
     let mut worker = Worker::run(&["--plugin", "x"]);
     assert_eq!(worker.wait().code(), Some(2));
     worker.line("--db");
+}
+
+#[test]
+fn a_master_of_pylm_is_served_in_its_own_way() {
+    let mut master = Master::bind();
+    let mut worker = Worker::start(&master.address, 1);
+    let message = PalmMessage {
+        pipeline: "pipeline",
+        client: "client",
+        stage: 1,
+        function: "other.fails server.echo",
+        cache: "key",
+        payload: b"data",
+        tracking: Some(Tracking { lease: 3, node: 4 }),
+    };
+    master.send(&message.encode());
+    assert_eq!(PalmMessage::decode(&master.answer()).unwrap(), message);
+    let line = worker.line(" ready ");
+    assert!(line.contains("native=false") && line.contains("echo"), "{line}");
+
+    let mut ask = |function: &str, payload: &[u8]| {
+        master.send(&PalmMessage { function, payload, stage: 0, ..message }.encode());
+        let answer = master.answer();
+        PalmMessage::decode(&answer).unwrap().payload.to_vec()
+    };
+    assert_eq!(ask("server.fails", b""), b"0");
+    assert_eq!(ask("server.panics", b""), b"0");
+    assert_eq!(ask("server.unknown", b""), b"0");
+    assert_eq!(ask("nodot", b""), b"0");
+    assert_eq!(ask("server.remember", b"value"), b"key=value");
+    assert_eq!(ask("server.count", b"3"), b"0");
+    let rest =
+        [master.answer(), master.answer()].map(|bytes| PalmMessage::decode(&bytes).unwrap().payload.to_vec());
+    assert_eq!(rest, [b"1", b"2"]);
+    assert!(!master.cache.contains_key("key") && master.asked.contains(&"set key".to_owned()));
+
+    master.send(&PalmMessage { function: "s.slow", payload: b"100", stage: 0, ..message }.encode());
+    worker.signal(Signal::TERM);
+    assert_eq!(PalmMessage::decode(&master.answer()).unwrap().payload, b"100");
+    assert_eq!(worker.wait().code(), Some(0));
 }

@@ -8,7 +8,6 @@ use super::shared::Shared;
 use pylm_plugin_host::{Call, CallError, CallErrorKind, Function, Outcome, Payload as Produced, Results};
 use pylm_protocol::record::PERMANENT;
 use pylm_protocol::{Payload, Place, Record, codes};
-use std::fmt::Write;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -52,10 +51,26 @@ impl Key {
             return &task.cache;
         }
         self.text.truncate(self.prefix);
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "{}/{}", task.number, task.part);
+        push_decimal(task.number, &mut self.text);
+        self.text.push('/');
+        push_decimal(task.part, &mut self.text);
         &self.text
     }
+}
+
+/// As `write!` does, in a third of the time: it is done for every message.
+fn push_decimal(mut number: u64, text: &mut String) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits[start..].iter().map(|digit| char::from(*digit)));
 }
 
 /// What ended a lease.
@@ -218,4 +233,27 @@ impl Lease<'_> {
 /// The time from which on a message is over, for the milliseconds that are left; 0 is no limit.
 pub(super) fn deadline(now: Instant, timeout: u64) -> Option<Instant> {
     (timeout != 0).then(|| now.checked_add(Duration::from_millis(timeout))).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::parcel::Assignment;
+    use bytes::Bytes;
+
+    fn task(number: u64, part: u64, cache: &str) -> Task {
+        let assignment = Assignment { number, part, cache, ..Assignment::default() };
+        Task::new(assignment, Bytes::new(), &Bytes::new())
+    }
+
+    #[test]
+    fn a_message_without_a_key_has_that_of_its_identity() {
+        let mut key = Key::default();
+        key.begin("job/");
+        assert_eq!(key.of(&task(0, 10, "")), "job/0/10");
+        assert_eq!(key.of(&task(7, 0, "its own")), "its own");
+        assert_eq!(key.of(&task(u64::MAX, 1, "")), format!("job/{}/1", u64::MAX));
+        key.begin("other/");
+        assert_eq!(key.of(&task(100, 0, "")), "other/100/0");
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// Messages of one job without an end.
-pub const WINDOW: u64 = 16_384;
+/// Messages of one job without an end. Enough to keep the wire full; more would only push each other out of the caches.
+pub const WINDOW: u64 = 4_096;
 /// Bytes of their payloads.
 pub const WINDOW_BYTES: u64 = 64 << 20;
 /// Parts of one job that scatter may have made and that have not ended.
-pub const ROOM: usize = 8_192;
+pub const ROOM: usize = 4_096;
 /// Bytes of their payloads.
 pub const ROOM_BYTES: usize = 64 << 20;
 /// Results of one lease that a host may send before the node says that there is room for more.

@@ -39,9 +39,6 @@ impl Router {
         if let Some(passed) = self.ledger.result(host, lease, index, payload) {
             self.gather(passed);
         }
-        if index > 0 || self.ledger.lease_results(lease).is_some_and(|results| results > 1) {
-            self.give_room(host, lease);
-        }
     }
 
     /// A lease was ended by its host.

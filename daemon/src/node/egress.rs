@@ -42,22 +42,28 @@ impl Client {
 impl Router {
     /// Queues a result of a message for its client.
     #[inline]
-    pub(crate) fn emit(&mut self, key: MessageKey, identity: Identity, place: Place, held: bool, result: &Message) {
-        let Some(open) = self.ledger.message(key) else { return };
-        let max = match self.clients.get(open.job) {
-            Some(Client::Native(stream)) => stream.max_message.min(self.config.max_message),
-            _ => self.config.max_message,
-        };
-        if result.payload.len() as u64 > max {
-            return self.fail(key, TOO_LARGE, &format!("a result has more than {max} bytes; see --max-message"));
-        }
+    pub(crate) fn emit(&mut self, key: MessageKey, identity: Identity, place: Place, held: bool, result: Message) {
         let Some((job, number)) = self.ledger.count_result(key) else { return };
-        match self.clients.get_mut(job) {
+        let length = result.payload.len() as u64;
+        let max = match self.clients.get_mut(job) {
             Some(Client::Native(stream)) => {
-                stream.push(Output::Result { number, place, held, payload: result.payload.clone() });
+                let max = stream.max_message.min(self.config.max_message);
+                if length <= max {
+                    stream.push(Output::Result { number, place, held, payload: result.payload });
+                }
+                max
             }
-            Some(Client::Pylm(stream)) => stream.push(result.to_palm(identity, None)),
-            None => {}
+            Some(Client::Pylm(stream)) => {
+                let max = self.config.max_message;
+                if length <= max {
+                    stream.push(result.to_palm(identity, None));
+                }
+                max
+            }
+            None => return,
+        };
+        if length > max {
+            self.fail(key, TOO_LARGE, &format!("a result has more than {max} bytes; see --max-message"));
         }
         self.touch(job);
     }

@@ -97,12 +97,12 @@ impl Router {
     pub(crate) fn gather(&mut self, passed: Passed) {
         let Some(gatherer) = &mut self.gatherer else {
             let place = Place::new(&[passed.identity.part, passed.index]);
-            return self.emit(passed.message, passed.identity, place, passed.held, &passed.result);
+            return self.emit(passed.message, passed.identity, place, passed.held, passed.result);
         };
         let Some(original) = self.ledger.message(passed.message).and_then(|open| open.original.clone()) else { return };
         gatherer.outstanding += 1;
         gatherer.outstanding_bytes += passed.result.payload.len();
-        gatherer.batch.push(Work::Result(Box::new(original), passed));
+        gatherer.batch.push(Work::Result(original, passed));
     }
 
     /// Takes what the hooks have made, and gives them what this turn has brought.
@@ -117,7 +117,7 @@ impl Router {
             if let Some(open) = self.ledger.message(key)
                 && let Some(original) = open.original.clone()
             {
-                gatherer.batch.push(Work::Complete(key, Box::new(original), open.number));
+                gatherer.batch.push(Work::Complete(key, original, open.number));
             }
         }
         if !gatherer.batch.is_empty() {
@@ -129,7 +129,7 @@ impl Router {
     fn take_made_result(&mut self, made: Made) {
         match made {
             Made::Result(key, identity, place, held, routed) => match routed.topic {
-                None => self.emit(key, identity, place, held, &routed.message),
+                None => self.emit(key, identity, place, held, routed.message),
                 Some(topic) => self.publish(&topic, &routed.message, identity),
             },
             Made::Taken(results, bytes) => {
@@ -153,7 +153,7 @@ impl Router {
             self.starved.push((job, host, lease));
             return;
         }
-        if let Some((results, results_bytes)) = self.ledger.extend_room(lease)
+        if let Some((results, results_bytes)) = self.ledger.room(lease)
             && let Some(Host::Native(native)) = self.hosts.get(host)
             && let Some(session) = native.session
         {

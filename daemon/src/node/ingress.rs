@@ -84,7 +84,7 @@ impl Router {
         &mut self, job: JobKey, number: u64, message: Message, refused: Option<(&'static str, String)>, now: Instant,
     ) {
         let hooked = self.scatterer.is_some() || self.gatherer.is_some();
-        let original = (hooked && refused.is_none()).then(|| message.clone());
+        let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let bytes = message.payload.len() as u64;
         let Some(key) = self.ledger.accept(job, number, bytes, original) else { return };
         if let Some((code, text)) = refused {

@@ -104,7 +104,7 @@ impl Scatterer {
                 let work = match &original.original {
                     Some(body) if !begun => {
                         let identity = Identity { number: original.number, part: 0 };
-                        Work::Begin(message, Box::new(body.clone()), identity)
+                        Work::Begin(message, body.clone(), identity)
                     }
                     _ => Work::More(message),
                 };

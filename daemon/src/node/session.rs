@@ -1,6 +1,6 @@
 //! What native peers say: the records of the native protocol, carried out.
 
-use super::bounds::{HEARTBEAT, JOBS, SILENCE, WINDOW, WINDOW_BYTES};
+use super::bounds::{HEARTBEAT, JOBS, LEASE_RESULT_BYTES, LEASE_RESULTS, SILENCE, WINDOW, WINDOW_BYTES};
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::ledger::{JobKey, LeaseEnd, LeaseKey};
@@ -15,6 +15,9 @@ use pylm_transport::{Frame, Frames};
 use slotmap::KeyData;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Results of one lease after which its host hears of room for more.
+const ROOM_STEP: u64 = LEASE_RESULTS / 4;
 
 /// Why a session is reset.
 struct Violation(String);
@@ -336,7 +339,12 @@ impl Router {
                     [index] => *index,
                     _ => return Err(Violation("a host's result has a place of one number".into())),
                 };
+                let length = payload.0.len() as u64;
                 self.take_result(host, lease_key(lease), index, payload.0);
+                // The host hears now and then that there is room for more, always before it has used up what it has.
+                if (index + 1).is_multiple_of(ROOM_STEP) || length >= LEASE_RESULT_BYTES / ROOM_STEP {
+                    self.give_room(host, lease_key(lease));
+                }
             }
             Record::LeaseDone { lease, results } => {
                 self.take_end(host, lease_key(lease), LeaseEnd::Done(results));

@@ -20,10 +20,8 @@ pub(super) struct Lease {
     results: u64,
     /// Bytes of them.
     result_bytes: u64,
-    /// Results, and bytes of them, that the host may send in all.
-    room: (u64, u64),
     /// The bytes that the host has of it.
-    bytes: usize,
+    bytes: u32,
     /// The host has it; otherwise its connection was lost, and it may come back with an answer.
     pub(super) out: bool,
     /// The host had nothing else.
@@ -173,11 +171,12 @@ impl Ledger {
             }
             let Some(part) = self.parts.get_mut(part_key) else { continue };
             part.lease = None;
+            let history = part.history();
             if keep {
-                part.orphans.push(key);
+                history.orphans.push(key);
             }
-            if alone { part.deaths += 1 } else { part.suspicions += 1 };
-            if part.deaths >= self.rules.max_attempts {
+            if alone { history.deaths += 1 } else { history.suspicions += 1 };
+            if history.deaths >= self.rules.max_attempts {
                 failed.push(part.message);
                 self.remove_part(part_key);
             } else {
@@ -298,10 +297,12 @@ impl Ledger {
         let bytes = part.body.payload.len();
         credit.take(bytes);
         let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
-        let lease = self.leases.insert(Lease { part: key, host, results: 0, result_bytes: 0, room: (LEASE_RESULTS, LEASE_RESULT_BYTES), bytes, out: true, alone, atomic });
+        let lease = self.leases.insert(Lease { part: key, host, results: 0, result_bytes: 0, bytes: bytes as u32, out: true, alone, atomic });
         part.lease = Some(lease);
         part.attempt += 1;
-        part.held.clear();
+        if let Some(history) = &mut part.history {
+            history.held.clear();
+        }
         let function = self.functions.get(part.function).map_or("", |function| function.name());
         assign(Assignment { host, lease, part, function });
         true
@@ -315,8 +316,9 @@ impl Ledger {
         let part = self.parts.get_mut(lease.part)?;
         if lease.atomic {
             // An answer under an older lease does not mix with that of the latest.
-            if part.held.len() as u64 == index {
-                part.held.push(payload);
+            let held = &mut part.history().held;
+            if held.len() as u64 == index {
+                held.push(payload);
             }
             return None;
         }
@@ -339,7 +341,7 @@ impl Ledger {
         if lease.out
             && let Some(credit) = self.hosts.get_mut(host)
         {
-            credit.give_back(lease.bytes);
+            credit.give_back(lease.bytes as usize);
         }
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
         let results = match end {
@@ -363,7 +365,7 @@ impl Ledger {
             self.retire_part(lease.part, key, abandoned);
             return Ended::Inconsistent(message);
         }
-        let held = std::mem::take(&mut part.held);
+        let held = part.history.as_mut().map(|history| std::mem::take(&mut history.held)).unwrap_or_default();
         let held = held.into_iter().zip(0..).map(|(payload, index)| part.pass(index, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
         Ended::Done { held, settled: self.settle(message) }
@@ -414,16 +416,11 @@ impl Ledger {
         self.leases.get(lease).map(|lease| lease.host)
     }
 
-    /// How many results, and bytes of them, a host may send in all, when that is to be more than before.
-    pub fn extend_room(&mut self, lease: LeaseKey) -> Option<(u64, u64)> {
-        let lease = self.leases.get_mut(lease)?;
-        let left = lease.room.0.saturating_sub(lease.results) > LEASE_RESULTS / 2
-            && lease.room.1.saturating_sub(lease.result_bytes) > LEASE_RESULT_BYTES / 2;
-        if left {
-            return None;
-        }
-        lease.room = (lease.results + LEASE_RESULTS, lease.result_bytes + LEASE_RESULT_BYTES);
-        Some(lease.room)
+    /// How many results, and bytes of them, a host may send in all from now on. The bounds are those of what is beyond the
+    /// results that were taken.
+    pub fn room(&self, lease: LeaseKey) -> Option<(u64, u64)> {
+        let lease = self.leases.get(lease)?;
+        Some((lease.results + LEASE_RESULTS, lease.result_bytes + LEASE_RESULT_BYTES))
     }
 
     /// Puts a part whose lease has ended without an answer to where it is next.
@@ -442,7 +439,7 @@ impl Ledger {
     /// Ends a part that was answered under `lease`.
     fn retire_part(&mut self, key: PartKey, lease: LeaseKey, abandoned: &mut Vec<(HostKey, LeaseKey)>) {
         let Some(part) = self.remove_part(key) else { return };
-        for orphan in part.orphans {
+        for orphan in part.history.map(|history| history.orphans).unwrap_or_default() {
             self.leases.remove(orphan);
         }
         if let Some(other) = part.lease.filter(|&other| other != lease)

@@ -14,13 +14,13 @@ pub struct OpenMessage {
     /// The bytes of its payload.
     pub bytes: u64,
     /// The message as it came, where hooks want to see it.
-    pub original: Option<Message>,
+    pub original: Option<Box<Message>>,
     /// Results that went to the client.
     pub results: u64,
     /// Scatter may make more parts of it.
     pub(super) scattering: bool,
     /// Parts that have not ended.
-    pub(super) open_parts: u64,
+    pub(super) open_parts: u32,
     /// Parts that were ever made.
     pub(super) parts: u64,
     /// Gather was told that all parts have ended, and has not answered.
@@ -30,7 +30,7 @@ pub struct OpenMessage {
 }
 
 impl OpenMessage {
-    pub(super) fn new(job: JobKey, number: u64, bytes: u64, original: Option<Message>) -> Self {
+    pub(super) fn new(job: JobKey, number: u64, bytes: u64, original: Option<Box<Message>>) -> Self {
         OpenMessage {
             job,
             number,
@@ -75,14 +75,21 @@ pub struct Part {
     pub attempt: u32,
     /// How many of its results were passed on.
     pub(super) passed: u64,
+    /// The lease that is out.
+    pub(super) lease: Option<LeaseKey>,
+    /// What few parts have.
+    pub(super) history: Option<Box<History>>,
+}
+
+/// What befell a part. Most have none; apart, it keeps the others small.
+#[derive(Debug, Default)]
+pub(super) struct History {
     /// Results that count only together with the last.
     pub(super) held: Vec<Bytes>,
     /// How often its host was lost while it had others too.
     pub(super) suspicions: u32,
     /// How often its host was lost while it was alone.
     pub(super) deaths: u32,
-    /// The lease that is out.
-    pub(super) lease: Option<LeaseKey>,
     /// Leases of hosts that were lost, which may still come back with an answer.
     pub(super) orphans: Vec<LeaseKey>,
 }
@@ -100,16 +107,17 @@ impl Part {
             body,
             attempt: 0,
             passed: 0,
-            held: Vec::new(),
-            suspicions: 0,
-            deaths: 0,
             lease: None,
-            orphans: Vec::new(),
+            history: None,
         }
     }
 
     /// Whether it was at hosts that were lost, twice: it may be what kills them, and is tried alone.
     pub(super) fn is_suspect(&self) -> bool {
-        self.suspicions >= 2
+        self.history.as_ref().is_some_and(|history| history.suspicions >= 2)
+    }
+
+    pub(super) fn history(&mut self) -> &mut History {
+        self.history.get_or_insert_default()
     }
 }
