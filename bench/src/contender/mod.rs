@@ -1,0 +1,108 @@
+//! The contenders: what can stand between a client and its workers.
+
+mod forwarder;
+mod own;
+mod python;
+
+use crate::workload::Workload;
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use pylm_tests::process::{Plan, Process};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contender {
+    /// Raw libzmq in pylm's shape, built and set up as ours: a master that only forwards frames of the bare payload
+    Ceiling,
+    /// The same, where the master copies each frame once
+    CeilingCopying,
+    /// The same as ceiling, with PalmMessages as frames
+    CeilingPalm,
+    /// Our node, with client and workers in Rust that speak pylm's wire
+    Wire,
+    /// Our node, with our client library and two worker hosts that run a plugin
+    Native,
+    /// Our node, with an unmodified Python client and workers
+    PythonPeers,
+    /// Python pylm as it is installed: Master, workers and client
+    Python,
+}
+
+impl Contender {
+    /// Those that are measured when nothing else is said.
+    pub const DEFAULT: [Contender; 5] =
+        [Contender::Ceiling, Contender::CeilingPalm, Contender::Wire, Contender::Native, Contender::Python];
+
+    /// What the others are compared with when nothing else is said: frames of the bare payload, and frames as pylm's wire
+    /// has them, which are some 110 bytes longer.
+    pub const CEILINGS: [Contender; 2] = [Contender::Ceiling, Contender::CeilingPalm];
+
+    /// Builds and installs what it needs, so that nothing is built while others are measured.
+    pub fn prepare(self) {
+        if matches!(self, Contender::Wire | Contender::Native | Contender::PythonPeers) {
+            crate::programs::release();
+        }
+        if self.is_python() {
+            pylm_tests::python::interpreter();
+        }
+    }
+
+    /// Starts all of its processes.
+    ///
+    /// # Panics
+    /// Where one does not get ready, after a line that says so; `pylm-tests` tells what each wrote.
+    pub fn start(self, workload: Workload, hosts: u32) -> Result<Running> {
+        match self {
+            Contender::Ceiling => forwarder::start(forwarder::Frames::Payloads, workload, hosts),
+            Contender::CeilingCopying => forwarder::start(forwarder::Frames::Copied, workload, hosts),
+            Contender::CeilingPalm => forwarder::start(forwarder::Frames::Palm, workload, hosts),
+            Contender::Wire => own::wire(workload, hosts),
+            Contender::Native => own::native(workload, hosts),
+            Contender::PythonPeers => python::peers_of_ours(workload, hosts),
+            Contender::Python => python::master(workload, hosts),
+        }
+    }
+
+    /// A Python client's window is narrower: past 1,000 waiting results a pylm Master drops them in silence.
+    pub fn window(self, window: u32) -> u32 {
+        if self.is_python() { window.min(500) } else { window }
+    }
+
+    fn is_python(self) -> bool {
+        matches!(self, Contender::PythonPeers | Contender::Python)
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// A contender at work. Dropped, all of its processes end.
+pub struct Running {
+    /// The client, started last; it begins by itself.
+    pub client: Process,
+    /// The workers, or worker hosts.
+    pub workers: Vec<Process>,
+    /// What stands between them.
+    pub node: Process,
+}
+
+/// A plan to run this program again, in one of its parts.
+fn part(name: &str, part: &str, arguments: &[String]) -> Result<Plan> {
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(Process::plan(name, this).args(["part", part]).args(arguments))
+}
+
+/// A worker is ready once it has written so.
+fn wait_until_ready(worker: &Process) {
+    worker.wait_for_line("ready", START);
+}
+
+/// How long one process may take to start.
+const START: std::time::Duration = std::time::Duration::from_secs(30);

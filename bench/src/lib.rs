@@ -1,1 +1,0 @@
-//! Measures the node against raw libzmq, in one run

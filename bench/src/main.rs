@@ -1,0 +1,42 @@
+//! Measures the same stream of messages through raw libzmq, through the node, and through Python pylm, in one run.
+
+mod arguments;
+mod contender;
+mod cpu;
+mod disturbance;
+mod interrupt;
+mod machine;
+mod measurement;
+mod part;
+mod programs;
+mod report;
+mod rounds;
+mod statistics;
+mod workload;
+
+use anyhow::Result;
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Some(Command::Part(part)) => part::run(part).map(|()| ExitCode::SUCCESS),
+        None => measure(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("pylm-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn measure(arguments: &Arguments) -> Result<ExitCode> {
+    interrupt::end_children_with_us()?;
+    let run = rounds::run(arguments)?;
+    report::print(&run, arguments.force)?;
+    if let Some(path) = &arguments.json {
+        report::write_json(&run, path)?;
+    }
+    Ok(if run.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

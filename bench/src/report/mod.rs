@@ -1,0 +1,18 @@
+//! What a run says in the end: a table to read, and everything as JSON.
+
+mod summary;
+mod table;
+
+pub use summary::{Summary, summarize};
+pub use table::print;
+
+use crate::rounds::Run;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::Path;
+
+/// Writes all of it to a file.
+pub fn write_json(run: &Run, path: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(run)?;
+    fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
