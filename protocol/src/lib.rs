@@ -19,6 +19,11 @@ pub const MAJOR: u8 = 1;
 /// The minor version of the native protocol: the lower one of two peers' is spoken.
 pub const MINOR: u64 = 0;
 
+/// The minor version that is spoken with a peer of this one.
+pub fn spoken_minor(peer: u64) -> u64 {
+    Ord::min(peer, MINOR)
+}
+
 /// The cache key under which a node tells the version of the native protocol it speaks, as `MAJOR.MINOR`.
 pub const DISCOVERY_KEY: &str = "native_protocol";
 

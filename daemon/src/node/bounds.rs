@@ -54,3 +54,5 @@ pub const RETRY: Duration = Duration::from_millis(2);
 pub const GATHER: usize = 8_192;
 /// Bytes of them.
 pub const GATHER_BYTES: usize = 64 << 20;
+/// How long the sockets of a node that has drained go on sending what they have taken.
+pub const LINGER: Duration = Duration::from_secs(5);

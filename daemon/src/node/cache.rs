@@ -87,7 +87,11 @@ mod tests {
         cache.set("a", value.clone()).unwrap();
         cache.set("b", value.clone()).unwrap();
         assert!(matches!(cache.set("c", Bytes::new()), Err(CacheError::Full { .. })));
-        assert_eq!(cache.set("a", value.clone()), Ok("a".into()), "a value may be replaced by one that is no larger");
+        assert_eq!(
+            cache.set("a", value.clone()),
+            Ok("a".into()),
+            "a value may be replaced by one that is no larger"
+        );
         assert_eq!(cache.get("b"), Some(value));
         assert_eq!(cache.delete("b"), Ok(true));
         assert_eq!(cache.delete("b"), Ok(false));

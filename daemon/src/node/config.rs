@@ -33,6 +33,8 @@ pub struct NodeConfig {
     pub function_wait: Duration,
     /// How long a job whose client is lost is kept for it.
     pub client_grace: Duration,
+    /// The functions that pylm workers have; `None`: all that no native host offers.
+    pub pylm_functions: Option<Vec<String>>,
     /// What a pylm worker's `0` is.
     pub zero_is_error: bool,
     /// Its hooks.

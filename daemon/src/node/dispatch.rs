@@ -1,14 +1,15 @@
 //! Dispatch: waiting parts are leased to hosts; what becomes of a lease is told here.
 
 use super::bounds::{HOST_BYTES, PYLM_QUIET};
+use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::PYLM_ERROR;
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey};
 use super::router::Router;
 use bytes::Bytes;
-use pylm_protocol::Record;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmMessage, Tracking};
+use pylm_protocol::{FunctionOffer, Record};
 use pylm_transport::{Frame, Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
 use std::time::Instant;
@@ -21,9 +22,15 @@ impl Router {
             return;
         }
         self.undispatched = false;
-        let Router { ledger, hosts, sessions, workers, run_mark, .. } = self;
+        let Router { ledger, hosts, sessions, workers, clients, run_mark, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
-            Some(Host::Native(host)) => host.assign(&assignment, sessions),
+            Some(Host::Native(host)) => {
+                let timeout = match clients.get(assignment.part.job) {
+                    Some(Client::Native(stream)) => stream.timeout,
+                    _ => None,
+                };
+                host.assign(&assignment, timeout, sessions);
+            }
             Some(Host::Pylm(port)) => {
                 let part = assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
@@ -62,7 +69,9 @@ impl Router {
     /// A lease was ended with an error.
     pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
         self.undispatched = true;
-        if let Ended::Failed(message) = self.ledger.end_lease(host, lease, LeaseEnd::Failed, &mut self.abandoned) {
+        if let Ended::Failed(message) =
+            self.ledger.end_lease(host, lease, LeaseEnd::Failed, &mut self.abandoned)
+        {
             self.fail(message, code, text);
         }
     }
@@ -71,7 +80,11 @@ impl Router {
     pub(crate) fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) {
         for message in self.ledger.lose_host(host, may_return, now) {
             let times = self.config.max_attempts;
-            self.fail(message, LOST, &format!("it was alone at {times} hosts that were lost; see --max-attempts"));
+            self.fail(
+                message,
+                LOST,
+                &format!("it was alone at {times} hosts that were lost; see --max-attempts"),
+            );
         }
         self.undispatched = true;
     }
@@ -124,7 +137,12 @@ impl Router {
         };
         let index = self.ledger.lease_results(lease).unwrap_or_default();
         if payload == PYLM_ERROR && self.config.zero_is_error {
-            self.take_failure(host, lease, FAILED, "the pylm worker answered 0, which stands for an error; its log tells more");
+            self.take_failure(
+                host,
+                lease,
+                FAILED,
+                "the pylm worker answered 0, which stands for an error; its log tells more",
+            );
         } else {
             self.take_result(host, lease, index, payload);
         }
@@ -170,7 +188,12 @@ impl Router {
     fn greet_pylm_worker(&mut self, place: usize, now: Instant) {
         let worker = &mut self.workers[place];
         let limit = worker.limit();
-        let host = self.ledger.add_host(limit, HOST_BYTES, None, now);
+        let functions: Option<Vec<_>> = self
+            .config
+            .pylm_functions
+            .as_ref()
+            .map(|names| names.iter().map(|name| FunctionOffer { name, atomic: false }).collect());
+        let host = self.ledger.add_host(limit, HOST_BYTES, functions.as_deref(), now);
         worker.begin(host, now);
         self.hosts.insert(host, Host::Pylm(place));
         self.undispatched = true;

@@ -8,7 +8,7 @@ use super::pylm::clients::PylmStream;
 use super::router::Router;
 use super::stream::{Failure, Output, Stream};
 use pylm_protocol::Place;
-use pylm_protocol::codes::{TOO_LARGE, UNKNOWN_FUNCTION};
+use pylm_protocol::codes::{TIMEOUT, TOO_LARGE, UNKNOWN_FUNCTION};
 use pylm_transport::Frame;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,7 +42,14 @@ impl Client {
 impl Router {
     /// Queues a result of a message for its client.
     #[inline]
-    pub(crate) fn emit(&mut self, key: MessageKey, identity: Identity, place: Place, held: bool, result: Message) {
+    pub(crate) fn emit(
+        &mut self,
+        key: MessageKey,
+        identity: Identity,
+        place: Place,
+        held: bool,
+        result: Message,
+    ) {
         let Some((job, number)) = self.ledger.count_result(key) else { return };
         let length = result.payload.len() as u64;
         let max = match self.clients.get_mut(job) {
@@ -205,7 +212,11 @@ impl Router {
     /// The sockets at which a pylm client listens: its own, as a rule.
     fn publisher_of(&self, stream: &PylmStream) -> Option<usize> {
         let listens = |line: usize| self.lines[line].topics.contains_key(stream.client.as_bytes());
-        if listens(stream.line) { Some(stream.line) } else { (0..self.lines.len()).find(|&line| listens(line)) }
+        if listens(stream.line) {
+            Some(stream.line)
+        } else {
+            (0..self.lines.len()).find(|&line| listens(line))
+        }
     }
 
     /// Sends what clients have room for, and holds back the jobs of those that have none.
@@ -254,9 +265,29 @@ impl Router {
         let backed_up = stream.is_backed_up();
         if std::mem::replace(&mut stream.backed_up, backed_up) != backed_up {
             let line = &mut self.lines[stream.line];
-            if backed_up { line.backed_up += 1 } else { line.backed_up -= 1 };
+            if backed_up {
+                line.backed_up += 1
+            } else {
+                line.backed_up -= 1
+            };
         }
         backed_up
+    }
+
+    /// Ends messages whose time is over.
+    fn expire_overdue(&mut self, now: Instant) {
+        let mut overdue = Vec::new();
+        for client in self.clients.values_mut() {
+            if let Client::Native(stream) = client {
+                overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
+            }
+        }
+        for message in overdue {
+            if self.ledger.message(message).is_some() {
+                self.abandoned.extend(self.ledger.leases_of(message));
+                self.fail(message, TIMEOUT, "its time was over; see --timeout");
+            }
+        }
     }
 
     /// Looks at everything that is a matter of time.
@@ -277,6 +308,7 @@ impl Router {
             self.fail(message, UNKNOWN_FUNCTION, &text);
         }
         self.close_quiet(now);
+        self.expire_overdue(now);
         let lost: Vec<_> = self.hosts.keys().collect();
         lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
         let over: Vec<_> = self

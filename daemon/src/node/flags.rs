@@ -25,7 +25,11 @@ const WRONG_USAGE: u8 = 2;
 /// With nothing else said, it is a master named "server" on 127.0.0.1, with the ports of pylm's examples. Peers are given the
 /// address of --db only, and find the others through it.
 #[derive(Debug, Parser)]
-#[command(name = "pylmd", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "pylmd",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   pylmd --plugin scatter3 --workers 2
       a node that sends each message three times, and two worker hosts on this machine
@@ -35,7 +39,8 @@ Examples:
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
 capitals. The flag wins, then the environment, then the file.
 
-Exit codes: 0 ended as told, 1 failed while running, 2 wrong usage, configuration or plugin.")]
+Exit codes: 0 ended as told, 1 failed while running, 2 wrong usage, configuration or plugin."
+)]
 pub struct Flags {
     /// A plugin whose hooks the node runs: a path, a file name, or a bare name
     #[arg(long, value_name = "PLUGIN")]
@@ -100,8 +105,11 @@ pub struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
     drain_limit: u64,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
-    #[arg(long, value_name = "KIND", default_value = "error", help_heading = "Bounds")]
+    #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
+    /// A function that pylm workers have; without any, they get all that no native worker host offers
+    #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
+    pylm_functions: Vec<String>,
 
     #[command(flatten)]
     log: LogOptions,
@@ -175,6 +183,7 @@ impl Flags {
             max_attempts: self.max_attempts,
             function_wait: Duration::from_secs(self.function_wait),
             client_grace: Duration::from_secs(self.client_grace),
+            pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,
         }
@@ -237,7 +246,10 @@ impl Flags {
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > Duration::from_secs(self.drain_limit) {
-                    tracing::warn!(seconds = self.drain_limit, "not everything has ended within --drain-limit");
+                    tracing::warn!(
+                        seconds = self.drain_limit,
+                        "not everything has ended within --drain-limit"
+                    );
                     control(Command::Stop);
                 }
             }

@@ -64,7 +64,9 @@ impl Gatherer {
         let (outbox, made) = sync_channel(64);
         let plugins = plugins.clone();
         let thread = std::thread::Builder::new().name("gather".into());
-        thread.spawn(move || Hooks { plugins, joins: HashMap::new(), made: Vec::new() }.run(&inbox, &outbox, &waker))?;
+        thread.spawn(move || {
+            Hooks { plugins, joins: HashMap::new(), made: Vec::new() }.run(&inbox, &outbox, &waker)
+        })?;
         Ok(Some(Gatherer {
             work,
             made,
@@ -99,7 +101,10 @@ impl Router {
             let place = Place::new(&[passed.identity.part, passed.index]);
             return self.emit(passed.message, passed.identity, place, passed.held, passed.result);
         };
-        let Some(original) = self.ledger.message(passed.message).and_then(|open| open.original.clone()) else { return };
+        let Some(original) = self.ledger.message(passed.message).and_then(|open| open.original.clone())
+        else {
+            return;
+        };
         gatherer.outstanding += 1;
         gatherer.outstanding_bytes += passed.result.payload.len();
         gatherer.batch.push(Work::Result(original, passed));
@@ -157,7 +162,8 @@ impl Router {
             && let Some(Host::Native(native)) = self.hosts.get(host)
             && let Some(session) = native.session
         {
-            self.sessions.say(session, &Record::Room { lease: lease.data().as_ffi(), results, results_bytes });
+            self.sessions
+                .say(session, &Record::Room { lease: lease.data().as_ffi(), results, results_bytes });
         }
     }
 
@@ -192,12 +198,15 @@ impl Hooks {
                     Work::Result(original, passed) => {
                         let bytes = passed.result.payload.len();
                         let message = passed.message;
-                        let outcome = self.take(&original, passed, &mut |made| made.len() < HAND_OVER || hand_over(made));
+                        let outcome = self
+                            .take(&original, passed, &mut |made| made.len() < HAND_OVER || hand_over(made));
                         self.made.push(Made::Taken(1, bytes));
                         self.fail_on(outcome, message);
                     }
                     Work::Complete(key, original, number) => {
-                        let outcome = self.complete(key, &original, number, &mut |made| made.len() < HAND_OVER || hand_over(made));
+                        let outcome = self.complete(key, &original, number, &mut |made| {
+                            made.len() < HAND_OVER || hand_over(made)
+                        });
                         match outcome {
                             Ok(()) => self.made.push(Made::Complete(key)),
                             failed => self.fail_on(failed, key),
@@ -221,7 +230,10 @@ impl Hooks {
 
     /// One result: through gather, and then into the join or out.
     fn take(
-        &mut self, original: &Message, passed: Passed, hand_over: &mut dyn FnMut(&mut Vec<Made>) -> bool,
+        &mut self,
+        original: &Message,
+        passed: Passed,
+        hand_over: &mut dyn FnMut(&mut Vec<Made>) -> bool,
     ) -> Result<(), CallError> {
         let Passed { message: key, identity, index, held, result, .. } = passed;
         let parent = hook::to_plugin(original, Identity { part: 0, ..identity });
@@ -241,7 +253,11 @@ impl Hooks {
     }
 
     /// The join of a message, begun when its first result comes.
-    fn join(&mut self, key: MessageKey, parent: &pylm_plugin_host::Message) -> Result<&mut JoinState, CallError> {
+    fn join(
+        &mut self,
+        key: MessageKey,
+        parent: &pylm_plugin_host::Message,
+    ) -> Result<&mut JoinState, CallError> {
         use std::collections::hash_map::Entry;
         match self.joins.entry(key) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
@@ -258,7 +274,11 @@ impl Hooks {
 
     /// A message has all of its results: the join gives what replaces them.
     fn complete(
-        &mut self, key: MessageKey, original: &Message, number: u64, hand_over: &mut dyn FnMut(&mut Vec<Made>) -> bool,
+        &mut self,
+        key: MessageKey,
+        original: &Message,
+        number: u64,
+        hand_over: &mut dyn FnMut(&mut Vec<Made>) -> bool,
     ) -> Result<(), CallError> {
         if !self.plugins.has_join() {
             return Ok(());
@@ -276,7 +296,12 @@ impl Hooks {
     }
 
     fn route(
-        &mut self, key: MessageKey, identity: Identity, place: Place, held: bool, message: Message,
+        &mut self,
+        key: MessageKey,
+        identity: Identity,
+        place: Place,
+        held: bool,
+        message: Message,
     ) -> Result<(), CallError> {
         let made = &mut self.made;
         let mut copies = 0;

@@ -8,6 +8,7 @@ use pylm_protocol::{FunctionOffer, Payload, Record};
 use slotmap::Key;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Somebody who takes leases.
@@ -40,7 +41,8 @@ pub struct NativeHost {
 impl NativeHost {
     /// A host that has just said Hello.
     pub fn new(peer: Uuid, session: SessionKey, functions: &[FunctionOffer<'_>]) -> Self {
-        let functions = functions.iter().zip(0..).map(|(function, index)| (function.name.into(), index)).collect();
+        let functions =
+            functions.iter().zip(0..).map(|(function, index)| (function.name.into(), index)).collect();
         NativeHost {
             peer,
             session: Some(session),
@@ -54,7 +56,12 @@ impl NativeHost {
 
     /// Gives a part to the host.
     #[inline]
-    pub fn assign(&mut self, assignment: &Assignment<'_>, sessions: &mut Sessions) {
+    pub fn assign(
+        &mut self,
+        assignment: &Assignment<'_>,
+        timeout: Option<Duration>,
+        sessions: &mut Sessions,
+    ) {
         let Some(session) = self.session else { return };
         let part = assignment.part;
         let context = self.context(session, &part.body.header, assignment.function, sessions);
@@ -66,7 +73,7 @@ impl NativeHost {
                 number: part.identity.number,
                 part: part.identity.part,
                 attempt: part.attempt,
-                timeout: 0,
+                timeout: timeout.map_or(0, |left| (left.as_millis() as u64).max(1)),
                 cache: part.body.cache.as_deref().unwrap_or_default(),
                 payload: Payload(part.body.payload.clone()),
             },
@@ -76,7 +83,11 @@ impl NativeHost {
     /// The context of these, which the host is told if it does not know it.
     #[inline]
     fn context(
-        &mut self, session: SessionKey, header: &Arc<Header>, function: &str, sessions: &mut Sessions,
+        &mut self,
+        session: SessionKey,
+        header: &Arc<Header>,
+        function: &str,
+        sessions: &mut Sessions,
     ) -> u32 {
         let function_index = match self.functions.len() {
             1 => 0,
@@ -97,7 +108,11 @@ impl NativeHost {
     }
 
     fn tell_context(
-        &mut self, session: SessionKey, key: ContextKey, header: &Arc<Header>, sessions: &mut Sessions,
+        &mut self,
+        session: SessionKey,
+        key: ContextKey,
+        header: &Arc<Header>,
+        sessions: &mut Sessions,
     ) -> u32 {
         if self.contexts.len() >= CONTEXTS {
             for (_, context) in self.contexts.drain() {

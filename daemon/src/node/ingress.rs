@@ -52,7 +52,10 @@ impl Router {
         let refused = if message.payload.len() as u64 > max {
             Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))
         } else if palm.call().is_none() {
-            Some((NO_FUNCTION, format!("{:?} names no function: it should be SERVER.FUNCTION", palm.function)))
+            Some((
+                NO_FUNCTION,
+                format!("{:?} names no function: it should be SERVER.FUNCTION", palm.function),
+            ))
         } else {
             None
         };
@@ -81,12 +84,22 @@ impl Router {
     /// Accepts a message, and hands it to the next stage; or ends it at once, where it is `refused`.
     #[inline]
     pub(crate) fn accept(
-        &mut self, job: JobKey, number: u64, message: Message, refused: Option<(&'static str, String)>, now: Instant,
+        &mut self,
+        job: JobKey,
+        number: u64,
+        message: Message,
+        refused: Option<(&'static str, String)>,
+        now: Instant,
     ) {
         let hooked = self.scatterer.is_some() || self.gatherer.is_some();
         let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let bytes = message.payload.len() as u64;
         let Some(key) = self.ledger.accept(job, number, bytes, original) else { return };
+        if let Some(Client::Native(stream)) = self.clients.get_mut(job)
+            && let Some(timeout) = stream.timeout
+        {
+            stream.deadlines.push_back((now + timeout, key));
+        }
         if let Some((code, text)) = refused {
             self.fail(key, code, &text);
         } else if let Some(scatterer) = &mut self.scatterer {
@@ -100,7 +113,13 @@ impl Router {
 
     /// Queues one part of a message for its function.
     #[inline]
-    pub(crate) fn add_part(&mut self, job: JobKey, key: super::ledger::MessageKey, part: Message, now: Instant) {
+    pub(crate) fn add_part(
+        &mut self,
+        job: JobKey,
+        key: super::ledger::MessageKey,
+        part: Message,
+        now: Instant,
+    ) {
         let Some(client) = self.clients.get(job) else { return };
         let header = Arc::clone(&part.header);
         let function = match client {
@@ -108,7 +127,10 @@ impl Router {
             _ => match header.call() {
                 Some(call) => call.function,
                 None => {
-                    let text = format!("{:?} names no function: it should be SERVER.FUNCTION", header.function.as_str());
+                    let text = format!(
+                        "{:?} names no function: it should be SERVER.FUNCTION",
+                        header.function.as_str()
+                    );
                     return self.fail(key, NO_FUNCTION, &text);
                 }
             },
@@ -119,7 +141,8 @@ impl Router {
 
     /// A subscription came to, or went from, an XPUB of pylm clients.
     pub(crate) fn receive_subscription(&mut self, line: usize, frames: &mut Frames, now: Instant) {
-        let Some((&[kind @ (0 | 1)], topic)) = frames.first().and_then(|frame| frame.split_first_chunk()) else {
+        let Some((&[kind @ (0 | 1)], topic)) = frames.first().and_then(|frame| frame.split_first_chunk())
+        else {
             return self.garbage("pub", "not a subscription");
         };
         let came = kind == 1;

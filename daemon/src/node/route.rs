@@ -15,7 +15,10 @@ pub struct Routed {
 
 /// What the route hooks make of a result.
 pub fn route(
-    plugins: &PluginSet, message: Message, identity: Identity, mut each: impl FnMut(Routed),
+    plugins: &PluginSet,
+    message: Message,
+    identity: Identity,
+    mut each: impl FnMut(Routed),
 ) -> Result<(), CallError> {
     if !plugins.has_route() {
         each(Routed { topic: None, message });

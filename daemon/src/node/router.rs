@@ -1,6 +1,6 @@
 //! The routing thread: waits for sockets and hooks, and carries each message one stage further.
 
-use super::bounds::{RETRY, TICK, TURN};
+use super::bounds::{LINGER, RETRY, TICK, TURN};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
@@ -187,7 +187,9 @@ impl Router {
             let now = Instant::now();
             match self.inbox.try_recv() {
                 Ok(Command::Drain) => self.drain(),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break,
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    return self.say_goodbye(Duration::ZERO);
+                }
                 Err(TryRecvError::Empty) => {}
             }
             self.read(now);
@@ -216,7 +218,7 @@ impl Router {
             }
             ready.iter().for_each(|&key| self.wake(key));
         }
-        self.say_goodbye();
+        self.say_goodbye(LINGER);
     }
 
     /// A socket has something to tell: that has to be taken from its descriptor, also while it is not to be read.
@@ -269,26 +271,42 @@ impl Router {
             }
         }
         if self.db_ready {
-            self.db_ready = self.take_turn(&mut frames, |router| &router.db.socket, |router, frames| {
-                router.receive(frames, now);
-            });
+            self.db_ready = self.take_turn(
+                &mut frames,
+                |router| &router.db.socket,
+                |router, frames| {
+                    router.receive(frames, now);
+                },
+            );
         }
         if self.worker_pull_ready {
-            self.worker_pull_ready = self.take_turn(&mut frames, |router| &router.worker_pull.socket, |router, frames| {
-                router.receive_answer(frames, now);
-            });
+            self.worker_pull_ready = self.take_turn(
+                &mut frames,
+                |router| &router.worker_pull.socket,
+                |router, frames| {
+                    router.receive_answer(frames, now);
+                },
+            );
         }
         for place in 0..self.lines.len() {
             if self.lines[place].publisher_ready {
-                let more = self.take_turn(&mut frames, |router| &router.lines[place].publisher.socket, |router, frames| {
-                    router.receive_subscription(place, frames, now);
-                });
+                let more = self.take_turn(
+                    &mut frames,
+                    |router| &router.lines[place].publisher.socket,
+                    |router, frames| {
+                        router.receive_subscription(place, frames, now);
+                    },
+                );
                 self.lines[place].publisher_ready = more;
             }
             if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
-                let more = self.take_turn(&mut frames, |router| &router.lines[place].pull.socket, |router, frames| {
-                    router.receive_message(place, frames, now);
-                });
+                let more = self.take_turn(
+                    &mut frames,
+                    |router| &router.lines[place].pull.socket,
+                    |router, frames| {
+                        router.receive_message(place, frames, now);
+                    },
+                );
                 self.lines[place].pull_ready = more;
             }
         }
@@ -297,7 +315,10 @@ impl Router {
 
     /// Reads a socket until it is empty or has had its turn; whether it may have more.
     fn take_turn(
-        &mut self, frames: &mut Frames, socket: impl Fn(&Self) -> &Socket, mut each: impl FnMut(&mut Self, &mut Frames),
+        &mut self,
+        frames: &mut Frames,
+        socket: impl Fn(&Self) -> &Socket,
+        mut each: impl FnMut(&mut Self, &mut Frames),
     ) -> bool {
         for _ in 0..TURN {
             match socket(self).recv(frames) {
@@ -342,7 +363,14 @@ impl Router {
         self.ledger.totals().under_way == 0 && self.clients.values().all(Client::is_served)
     }
 
-    fn say_goodbye(&mut self) {
+    /// Tells peers, and lets the sockets send for so long what they have taken.
+    fn say_goodbye(&mut self, linger: Duration) {
+        let publishers = self.lines.iter().map(|line| &line.publisher);
+        for bound in publishers.chain([&self.db]) {
+            if let Err(error) = bound.socket.set_linger(linger) {
+                tracing::warn!(%error, "a socket does not wait for its peers");
+            }
+        }
         for session in self.sessions.keys() {
             self.sessions.last_words(session, &self.db.socket, &Record::Goodbye {});
         }

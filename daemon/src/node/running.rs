@@ -5,9 +5,9 @@ use super::router::Router;
 use super::sockets::BindError;
 use pylm_transport::Waker;
 use std::io;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 /// What others tell the routing thread.
@@ -68,7 +68,8 @@ impl Node {
 
     /// A handle that tells the routing thread what to do; it may be used from any thread.
     pub fn control(&self) -> impl Fn(Command) + Send + 'static {
-        let (commands, waker, draining) = (self.commands.clone(), self.waker.clone(), Arc::clone(&self.draining));
+        let (commands, waker, draining) =
+            (self.commands.clone(), self.waker.clone(), Arc::clone(&self.draining));
         move |command| {
             draining.store(true, Ordering::Relaxed);
             // A node that has ended needs no command any more.

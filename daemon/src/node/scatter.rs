@@ -22,9 +22,9 @@ const NEXT: usize = 64;
 #[derive(Debug)]
 enum Work {
     /// Begin with a message, and make its first parts.
-    Begin(MessageKey, Box<Message>, Identity),
+    Begin(JobKey, MessageKey, Box<Message>, Identity),
     /// Make more parts.
-    More(MessageKey),
+    More(JobKey, MessageKey),
     /// Nobody wants more parts.
     Forget(MessageKey),
 }
@@ -32,6 +32,7 @@ enum Work {
 /// What the hooks have made.
 #[derive(Debug)]
 struct Made {
+    job: JobKey,
     message: MessageKey,
     parts: Vec<Message>,
     /// How it goes on: with more parts, at the end, or not at all.
@@ -69,7 +70,9 @@ impl Scatterer {
         let (work, inbox) = channel();
         let (outbox, made) = sync_channel(64);
         let plugins = plugins.clone();
-        std::thread::Builder::new().name("scatter".into()).spawn(move || run(&plugins, &inbox, &outbox, &waker))?;
+        std::thread::Builder::new()
+            .name("scatter".into())
+            .spawn(move || run(&plugins, &inbox, &outbox, &waker))?;
         Ok(Some(Scatterer { work, made, batch: Vec::new(), jobs: SecondaryMap::new(), active: Vec::new() }))
     }
 
@@ -104,9 +107,9 @@ impl Scatterer {
                 let work = match &original.original {
                     Some(body) if !begun => {
                         let identity = Identity { number: original.number, part: 0 };
-                        Work::Begin(message, body.clone(), identity)
+                        Work::Begin(key, message, body.clone(), identity)
                     }
-                    _ => Work::More(message),
+                    _ => Work::More(key, message),
                 };
                 scatters.asked += quota;
                 self.batch.push(work);
@@ -147,23 +150,20 @@ impl Router {
     }
 
     fn take_made(&mut self, made: Made, now: Instant) {
-        let Some(job) = self.ledger.message(made.message).map(|message| message.job) else {
-            // It has ended; its job, if that is there, has room again.
-            if let Some(scatterer) = &mut self.scatterer {
-                scatterer.jobs.values_mut().for_each(|job| job.asked = job.asked.min(ROOM));
-            }
-            return;
-        };
-        for part in made.parts {
-            self.add_part(job, made.message, part, now);
-        }
+        let open = self.ledger.message(made.message).is_some();
         if let Some(scatterer) = &mut self.scatterer {
-            scatterer.queue(job, |scatters| {
+            scatterer.queue(made.job, |scatters| {
                 scatters.asked = scatters.asked.saturating_sub(made.asked);
-                if matches!(made.state, Ok(true)) {
+                if open && matches!(made.state, Ok(true)) {
                     scatters.waiting.push_front((made.message, true));
                 }
             });
+        }
+        if !open {
+            return;
+        }
+        for part in made.parts {
+            self.add_part(made.job, made.message, part, now);
         }
         match made.state {
             Ok(true) => {}
@@ -188,25 +188,25 @@ fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec
     while let Ok(batch) = inbox.recv() {
         let mut made = Vec::with_capacity(batch.len());
         for work in batch {
-            let (key, asked) = match work {
-                Work::Begin(key, original, identity) => {
+            let (job, key, asked) = match work {
+                Work::Begin(job, key, original, identity) => {
                     let parts = plugins.scatter(hook::to_plugin(&original, identity));
                     open.insert(key, Open { parts, original: *original, identity });
-                    (key, FIRST)
+                    (job, key, FIRST)
                 }
-                Work::More(key) => (key, NEXT),
+                Work::More(job, key) => (job, key, NEXT),
                 Work::Forget(key) => {
                     open.remove(&key);
                     continue;
                 }
             };
-            if let Some(entry) = open.get_mut(&key) {
-                let result = make(entry, key, asked);
-                if !matches!(result.state, Ok(true)) {
-                    open.remove(&key);
-                }
-                made.push(result);
+            // What was asked for is answered in any case, also when the message has ended meanwhile.
+            let (parts, state) =
+                open.get_mut(&key).map_or((Vec::new(), Ok(false)), |entry| make(entry, asked));
+            if !matches!(state, Ok(true)) {
+                open.remove(&key);
             }
+            made.push(Made { job, message: key, parts, state, asked });
         }
         if outbox.send(made).is_err() {
             return;
@@ -217,7 +217,7 @@ fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec
 }
 
 /// Makes up to `asked` parts of a message, or as many as have bytes enough.
-fn make(open: &mut Open, message: MessageKey, asked: usize) -> Made {
+fn make(open: &mut Open, asked: usize) -> (Vec<Message>, Result<bool, CallError>) {
     let mut parts = Vec::new();
     let mut bytes = 0;
     let mut state = Ok(true);
@@ -225,7 +225,6 @@ fn make(open: &mut Open, message: MessageKey, asked: usize) -> Made {
         match open.parts.next() {
             Some(Ok(part)) => {
                 let part = hook::from_plugin(part, &open.original, open.identity);
-                // Parts without a key of their own get one each.
                 bytes += part.payload.len();
                 parts.push(part);
             }
@@ -239,5 +238,5 @@ fn make(open: &mut Open, message: MessageKey, asked: usize) -> Made {
             }
         }
     }
-    Made { message, parts, state, asked }
+    (parts, state)
 }

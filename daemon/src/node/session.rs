@@ -14,7 +14,7 @@ use pylm_protocol::{BatchReader, DecodeError, JobState, Payload, Record, Role};
 use pylm_transport::{Frame, Frames};
 use slotmap::KeyData;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Results of one lease after which its host hears of room for more.
 const ROOM_STEP: u64 = LEASE_RESULTS / 4;
@@ -69,10 +69,18 @@ impl Router {
     }
 
     /// The first batch of a connection: it has to begin with Hello.
-    fn greet(&mut self, route: &[u8], batch: &Bytes, attachments: &[Bytes], now: Instant) -> Result<(), Violation> {
+    fn greet(
+        &mut self,
+        route: &[u8],
+        batch: &Bytes,
+        attachments: &[Bytes],
+        now: Instant,
+    ) -> Result<(), Violation> {
         let mut reader = BatchReader::new(batch, attachments)?;
         let Some(first) = reader.next_record()? else { return Ok(()) };
-        let Record::Hello { role, peer, name, software, max_message, functions, limit, limit_bytes, minor } = first else {
+        let Record::Hello { role, peer, name, software, max_message, functions, limit, limit_bytes, minor } =
+            first
+        else {
             Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
             return Ok(());
         };
@@ -84,7 +92,10 @@ impl Router {
             self.sessions.last_words(
                 old,
                 &self.db.socket,
-                &Record::Reset { code: codes::RESET_REPLACED, text: "this peer has said Hello on another connection" },
+                &Record::Reset {
+                    code: codes::RESET_REPLACED,
+                    text: "this peer has said Hello on another connection",
+                },
             );
             self.lose_session(old, "it has connected anew", now);
         }
@@ -92,7 +103,7 @@ impl Router {
         self.sessions.say(
             session,
             &Record::Welcome {
-                minor: minor.min(pylm_protocol::MINOR),
+                minor: pylm_protocol::spoken_minor(minor),
                 node: self.run,
                 name: &self.config.name,
                 heartbeat: HEARTBEAT.as_millis() as u64,
@@ -115,7 +126,13 @@ impl Router {
                 session.host = Some(host);
             }
             self.undispatched = true;
-            tracing::info!(host = name, software, functions = functions.len(), limit, "a worker host is here");
+            tracing::info!(
+                host = name,
+                software,
+                functions = functions.len(),
+                limit,
+                "a worker host is here"
+            );
         } else {
             tracing::debug!(client = name, software, "a client is here");
         }
@@ -123,7 +140,11 @@ impl Router {
     }
 
     fn carry_out(
-        &mut self, session: SessionKey, batch: &Bytes, attachments: &[Bytes], now: Instant,
+        &mut self,
+        session: SessionKey,
+        batch: &Bytes,
+        attachments: &[Bytes],
+        now: Instant,
     ) -> Result<(), Violation> {
         if let Some(session) = self.sessions.get_mut(session) {
             session.hear(now);
@@ -133,7 +154,10 @@ impl Router {
     }
 
     fn carry_out_rest(
-        &mut self, session: SessionKey, reader: &mut BatchReader<'_>, now: Instant,
+        &mut self,
+        session: SessionKey,
+        reader: &mut BatchReader<'_>,
+        now: Instant,
     ) -> Result<(), Violation> {
         let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
         let role = open.role;
@@ -167,15 +191,27 @@ impl Router {
         Ok(())
     }
 
-    fn answer(&mut self, session: SessionKey, call: u64, outcome: Result<(u32, String), super::cache::CacheError>) {
+    fn answer(
+        &mut self,
+        session: SessionKey,
+        call: u64,
+        outcome: Result<(u32, String), super::cache::CacheError>,
+    ) {
         let (status, text) = outcome.unwrap_or_else(|error| (2, error.to_string()));
         self.sessions.say(session, &Record::Answer { call, status, payload: Payload(text.into()) });
     }
 
     #[inline]
-    fn carry_out_clients(&mut self, session: SessionKey, record: Record<'_>, now: Instant) -> Result<(), Violation> {
+    fn carry_out_clients(
+        &mut self,
+        session: SessionKey,
+        record: Record<'_>,
+        now: Instant,
+    ) -> Result<(), Violation> {
         match record {
-            Record::Submit { job, number, cache, payload } => self.submit(session, job, number, cache, payload.0, now)?,
+            Record::Submit { job, number, cache, payload } => {
+                self.submit(session, job, number, cache, payload.0, now)?
+            }
             Record::Received { job, outputs } => {
                 if let Some((key, stream)) = self.stream(session, job) {
                     stream.acknowledge(outputs);
@@ -212,7 +248,19 @@ impl Router {
     }
 
     fn open(&mut self, session: SessionKey, record: Record<'_>) -> Result<(), Violation> {
-        let Record::Open { job, identity, pipeline, function, window, window_bytes, epoch, received, .. } = record else {
+        let Record::Open {
+            job,
+            identity,
+            pipeline,
+            function,
+            window,
+            window_bytes,
+            epoch,
+            received,
+            timeout,
+            ..
+        } = record
+        else {
             return Err(Violation::of(&record));
         };
         let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
@@ -243,7 +291,8 @@ impl Router {
                     job: identity,
                 };
                 let key = self.ledger.open_job();
-                self.clients.insert(key, Client::Native(Stream::new(identity, job, session, Arc::new(header))));
+                self.clients
+                    .insert(key, Client::Native(Stream::new(identity, job, session, Arc::new(header))));
                 self.jobs_by_identity.insert(identity, key);
                 key
             }
@@ -254,6 +303,7 @@ impl Router {
         let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
+        stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
         let state = if known.is_some() { JobState::Known } else { JobState::New };
         let opened = Record::Opened {
             job,
@@ -271,7 +321,13 @@ impl Router {
     /// One message of a native client.
     #[inline]
     fn submit(
-        &mut self, session: SessionKey, job: u32, number: u64, cache: &str, payload: Bytes, now: Instant,
+        &mut self,
+        session: SessionKey,
+        job: u32,
+        number: u64,
+        cache: &str,
+        payload: Bytes,
+        now: Instant,
     ) -> Result<(), Violation> {
         // What is not accepted gets no output: the client keeps it for the node that comes next.
         if self.draining {
@@ -284,6 +340,7 @@ impl Router {
         }
         stream.next = number + 1;
         stream.submitted += 1;
+        let first = stream.submitted == stream.told + 1;
         let message = Message {
             header: Arc::clone(&stream.header),
             cache: (!cache.is_empty()).then(|| cache.into()),
@@ -292,10 +349,19 @@ impl Router {
         let refused = if message.payload.len() as u64 > max_message {
             Some((TOO_LARGE, format!("the payload has more than {max_message} bytes; see --max-message")))
         } else if stream.function.is_empty() {
-            Some((NO_FUNCTION, format!("{:?} names no function: it should be SERVER.FUNCTION", stream.header.function.as_str())))
+            Some((
+                NO_FUNCTION,
+                format!(
+                    "{:?} names no function: it should be SERVER.FUNCTION",
+                    stream.header.function.as_str()
+                ),
+            ))
         } else {
             None
         };
+        if first && let Some(open) = self.sessions.get_mut(session) {
+            open.submitted.push(key);
+        }
         let under_way = self.ledger.job(key).map_or(0, |job| job.counts.under_way);
         if under_way >= 2 * WINDOW {
             return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
@@ -310,21 +376,20 @@ impl Router {
         if open.role != Role::Client {
             return;
         }
-        let mut told = Vec::new();
-        for (&job, &key) in &open.jobs {
-            if let Some(Client::Native(stream)) = self.clients.get_mut(key)
-                && stream.accepted < stream.submitted
-            {
-                stream.accepted = stream.submitted;
-                told.push(Record::Accepted { job, submitted: stream.submitted });
+        for key in std::mem::take(&mut open.submitted) {
+            if let Some(Client::Native(stream)) = self.clients.get_mut(key) {
+                let record = Record::Accepted { job: stream.number, submitted: stream.submitted };
+                stream.told = stream.submitted;
+                self.sessions.say(session, &record);
             }
         }
-        told.iter().for_each(|record| self.sessions.say(session, record));
     }
 
     #[inline]
     fn carry_out_hosts(&mut self, session: SessionKey, record: Record<'_>) -> Result<(), Violation> {
-        let Some(host) = self.sessions.get_mut(session).and_then(|session| session.host) else { return Ok(()) };
+        let Some(host) = self.sessions.get_mut(session).and_then(|session| session.host) else {
+            return Ok(());
+        };
         let lease_key = |lease| LeaseKey::from(KeyData::from_ffi(lease));
         match record {
             Record::LeaseReply { lease, payload } => {
@@ -399,7 +464,12 @@ impl Router {
         };
         let leases = self.ledger.credit(host).map_or(0, |credit| credit.leases);
         if leases > 0 {
-            tracing::warn!(host = session.name, leases, why, "a worker host is lost, its messages go to others");
+            tracing::warn!(
+                host = session.name,
+                leases,
+                why,
+                "a worker host is lost, its messages go to others"
+            );
         } else {
             tracing::info!(host = session.name, why, "a worker host is gone");
         }

@@ -30,6 +30,8 @@ pub struct Session {
     pub max_message: u64,
     /// A client's open jobs, by its own numbers.
     pub jobs: HashMap<u32, JobKey>,
+    /// Jobs with Submits that were accepted, and that it has not been told of.
+    pub submitted: Vec<JobKey>,
     /// The host that it is.
     pub host: Option<HostKey>,
     /// Ends of leases that were taken from it.
@@ -100,7 +102,15 @@ pub struct Sessions {
 
 impl Sessions {
     /// Begins a session.
-    pub fn open(&mut self, route: &[u8], peer: Uuid, role: Role, name: &str, max_message: u64, now: Instant) -> SessionKey {
+    pub fn open(
+        &mut self,
+        route: &[u8],
+        peer: Uuid,
+        role: Role,
+        name: &str,
+        max_message: u64,
+        now: Instant,
+    ) -> SessionKey {
         let route = Bytes::copy_from_slice(route);
         let key = self.sessions.insert(Session {
             route: route.clone(),
@@ -109,6 +119,7 @@ impl Sessions {
             name: name.to_owned(),
             max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
             jobs: HashMap::new(),
+            submitted: Vec::new(),
             host: None,
             taken: 0,
             taken_said: 0,

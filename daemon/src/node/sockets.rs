@@ -9,7 +9,9 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// One address cannot be bound.
-    #[error("cannot bind --{flag} {address}: {source}; choose another address, or end the program that has this one")]
+    #[error(
+        "cannot bind --{flag} {address}: {source}; choose another address, or end the program that has this one"
+    )]
     Address {
         /// The flag that names it.
         flag: &'static str,
@@ -49,7 +51,11 @@ pub fn options(config: &NodeConfig) -> Options {
 
 /// Opens and binds one socket.
 pub fn bind(
-    context: &Context, kind: SocketKind, config: &NodeConfig, flag: &'static str, address: &str,
+    context: &Context,
+    kind: SocketKind,
+    config: &NodeConfig,
+    flag: &'static str,
+    address: &str,
 ) -> Result<Bound, BindError> {
     let socket = context.socket(kind, &options(config))?;
     let endpoint = socket.bind(address).map_err(|source| BindError::Address {

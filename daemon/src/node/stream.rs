@@ -1,5 +1,6 @@
 //! What a job owes its client: outputs that were not sent, or not acknowledged.
 
+use super::ledger::MessageKey;
 use super::message::Header;
 use super::sessions::SessionKey;
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, Payload, Place, Record};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// One output of a job.
@@ -87,7 +88,11 @@ pub struct Stream {
     /// Submits since Open.
     pub submitted: u64,
     /// Of these, how many the client was told of.
-    pub accepted: u64,
+    pub told: u64,
+    /// How long each of its messages may take.
+    pub timeout: Option<Duration>,
+    /// When its messages are to have ended, in the order of their acceptance.
+    pub deadlines: VecDeque<(Instant, MessageKey)>,
     /// The largest payload that its client takes, in bytes.
     pub max_message: u64,
     window: u64,
@@ -117,7 +122,9 @@ impl Stream {
             epoch: Uuid::new_v4(),
             next: 0,
             submitted: 0,
-            accepted: 0,
+            told: 0,
+            timeout: None,
+            deadlines: VecDeque::new(),
             max_message: u64::MAX,
             window: 1,
             window_bytes: 1,
@@ -134,6 +141,12 @@ impl Stream {
     pub fn set_window(&mut self, window: u64, window_bytes: u64) {
         self.window = window.max(1);
         self.window_bytes = window_bytes.max(1);
+    }
+
+    /// The next message whose time is over.
+    pub fn overdue(&mut self, now: Instant) -> Option<MessageKey> {
+        let (deadline, message) = *self.deadlines.front()?;
+        (deadline <= now).then(|| self.deadlines.pop_front().map(|_| message))?
     }
 
     /// Queues an output. The end of a message whose only result still waits becomes one record with it.
@@ -218,7 +231,7 @@ impl Stream {
         self.number = number;
         self.lost = None;
         self.submitted = 0;
-        self.accepted = 0;
+        self.told = 0;
     }
 
     /// Drops all outputs.

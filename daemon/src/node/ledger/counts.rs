@@ -46,6 +46,10 @@ impl Counts {
     }
 
     fn check(&self) {
-        debug_assert_eq!(self.accepted, self.done + self.failed + self.cancelled + self.under_way, "{self:?}");
+        debug_assert_eq!(
+            self.accepted,
+            self.done + self.failed + self.cancelled + self.under_way,
+            "{self:?}"
+        );
     }
 }

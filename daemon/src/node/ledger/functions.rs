@@ -158,7 +158,8 @@ impl Functions {
 
     /// The lane of a job for a function; `lanes` are the job's.
     pub(super) fn lane(&mut self, job: JobKey, function: FunctionKey, lanes: &mut Vec<LaneKey>) -> LaneKey {
-        let known = lanes.iter().find(|&&lane| self.lanes.get(lane).is_some_and(|lane| lane.function == function));
+        let known =
+            lanes.iter().find(|&&lane| self.lanes.get(lane).is_some_and(|lane| lane.function == function));
         if let Some(&lane) = known {
             return lane;
         }

@@ -2,9 +2,7 @@
 
 use super::credit::Alone;
 use super::functions::TURN;
-use super::{
-    Credit, FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled,
-};
+use super::{Credit, FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled};
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -101,7 +99,11 @@ pub enum Ended {
 impl Ledger {
     /// A host that offers these functions (`None`: any that nobody offers).
     pub fn add_host(
-        &mut self, limit: u64, limit_bytes: u64, functions: Option<&[FunctionOffer<'_>]>, now: Instant,
+        &mut self,
+        limit: u64,
+        limit_bytes: u64,
+        functions: Option<&[FunctionOffer<'_>]>,
+        now: Instant,
     ) -> HostKey {
         let functions = functions.map(|functions| self.intern_all(functions, now));
         let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions));
@@ -112,7 +114,12 @@ impl Ledger {
 
     /// A host that was lost is back.
     pub fn return_host(
-        &mut self, host: HostKey, limit: u64, limit_bytes: u64, functions: &[FunctionOffer<'_>], now: Instant,
+        &mut self,
+        host: HostKey,
+        limit: u64,
+        limit_bytes: u64,
+        functions: &[FunctionOffer<'_>],
+        now: Instant,
     ) {
         let functions = self.intern_all(functions, now);
         if let Some(credit) = self.hosts.get_mut(host) {
@@ -175,7 +182,11 @@ impl Ledger {
             if keep {
                 history.orphans.push(key);
             }
-            if alone { history.deaths += 1 } else { history.suspicions += 1 };
+            if alone {
+                history.deaths += 1
+            } else {
+                history.suspicions += 1
+            };
             if history.deaths >= self.rules.max_attempts {
                 failed.push(part.message);
                 self.remove_part(part_key);
@@ -235,7 +246,11 @@ impl Ledger {
 
     /// Gives up to `count` parts of the job whose turn it is to a host; false when nothing is left that may go.
     fn dispatch_turn(
-        &mut self, function: FunctionKey, host: HostKey, count: u64, assign: &mut impl FnMut(Assignment<'_>),
+        &mut self,
+        function: FunctionKey,
+        host: HostKey,
+        count: u64,
+        assign: &mut impl FnMut(Assignment<'_>),
     ) -> bool {
         let Some((lane, job)) = self.functions.turn(function) else { return false };
         let held = self.jobs.get(job).is_none_or(|job| job.held);
@@ -252,18 +267,25 @@ impl Ledger {
 
     /// Gives parts that may be what kills hosts to hosts that have nothing else.
     fn dispatch_alone(&mut self, function: FunctionKey, assign: &mut impl FnMut(Assignment<'_>)) {
-        while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front()) {
+        while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front())
+        {
             if !self.parts.contains_key(key) {
                 continue;
             }
             let free = |ledger: &Self, host: HostKey| {
-                ledger.hosts.get(host).is_some_and(|credit| credit.open && credit.limit > 0 && credit.leases == 0)
+                ledger
+                    .hosts
+                    .get(host)
+                    .is_some_and(|credit| credit.open && credit.limit > 0 && credit.leases == 0)
             };
             let hosts = self.functions.hosts(function);
             let chosen = hosts.iter().copied().find(|&host| free(self, host));
             let awaited = || {
                 let known = hosts.iter().filter_map(|&key| self.hosts.get(key).map(|credit| (key, credit)));
-                known.filter(|(_, credit)| credit.open).min_by_key(|(_, credit)| credit.leases).map(|(key, _)| key)
+                known
+                    .filter(|(_, credit)| credit.open)
+                    .min_by_key(|(_, credit)| credit.leases)
+                    .map(|(key, _)| key)
             };
             match chosen {
                 Some(host) => {
@@ -287,7 +309,13 @@ impl Ledger {
     }
 
     /// Leases a part to a host; false when its message has ended meanwhile.
-    fn lease(&mut self, key: PartKey, host: HostKey, alone: bool, assign: &mut impl FnMut(Assignment<'_>)) -> bool {
+    fn lease(
+        &mut self,
+        key: PartKey,
+        host: HostKey,
+        alone: bool,
+        assign: &mut impl FnMut(Assignment<'_>),
+    ) -> bool {
         let Some(part) = self.parts.get_mut(key) else { return false };
         if !self.messages.contains_key(part.message) {
             self.remove_part(key);
@@ -297,7 +325,16 @@ impl Ledger {
         let bytes = part.body.payload.len();
         credit.take(bytes);
         let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
-        let lease = self.leases.insert(Lease { part: key, host, results: 0, result_bytes: 0, bytes: bytes as u32, out: true, alone, atomic });
+        let lease = self.leases.insert(Lease {
+            part: key,
+            host,
+            results: 0,
+            result_bytes: 0,
+            bytes: bytes as u32,
+            out: true,
+            alone,
+            atomic,
+        });
         part.lease = Some(lease);
         part.attempt += 1;
         if let Some(history) = &mut part.history {
@@ -332,7 +369,11 @@ impl Ledger {
     /// Ends a lease. The answer that came first counts; a lease that another host still has of the same part is pushed to
     /// `abandoned`.
     pub fn end_lease(
-        &mut self, host: HostKey, key: LeaseKey, end: LeaseEnd, abandoned: &mut Vec<(HostKey, LeaseKey)>,
+        &mut self,
+        host: HostKey,
+        key: LeaseKey,
+        end: LeaseEnd,
+        abandoned: &mut Vec<(HostKey, LeaseKey)>,
     ) -> Ended {
         if self.leases.get(key).is_none_or(|lease| lease.host != host) {
             return Ended::Nothing;
@@ -366,7 +407,8 @@ impl Ledger {
             return Ended::Inconsistent(message);
         }
         let held = part.history.as_mut().map(|history| std::mem::take(&mut history.held)).unwrap_or_default();
-        let held = held.into_iter().zip(0..).map(|(payload, index)| part.pass(index, true, payload)).collect();
+        let held =
+            held.into_iter().zip(0..).map(|(payload, index)| part.pass(index, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
         Ended::Done { held, settled: self.settle(message) }
     }
@@ -409,6 +451,14 @@ impl Ledger {
     /// How many results came under a lease.
     pub fn lease_results(&self, lease: LeaseKey) -> Option<u64> {
         self.leases.get(lease).map(|lease| lease.results)
+    }
+
+    /// The leases that are out of a message, with their hosts.
+    pub fn leases_of(&self, message: MessageKey) -> Vec<(HostKey, LeaseKey)> {
+        let of_message =
+            |lease: &Lease| self.parts.get(lease.part).is_some_and(|part| part.message == message);
+        let out = self.leases.iter().filter(|(_, lease)| lease.out && of_message(lease));
+        out.map(|(key, lease)| (lease.host, key)).collect()
     }
 
     /// The host that has a lease.

@@ -95,7 +95,12 @@ pub(super) struct History {
 }
 
 impl Part {
-    pub(super) fn new(open: &mut OpenMessage, message: MessageKey, function: FunctionKey, body: Message) -> Self {
+    pub(super) fn new(
+        open: &mut OpenMessage,
+        message: MessageKey,
+        function: FunctionKey,
+        body: Message,
+    ) -> Self {
         let identity = Identity { number: open.number, part: open.parts };
         open.parts += 1;
         open.open_parts += 1;

@@ -169,7 +169,11 @@ impl Ledger {
 
     /// Accepts a message. `original` is kept where hooks will want to see it.
     pub fn accept(
-        &mut self, job: JobKey, number: u64, bytes: u64, original: Option<Box<Message>>,
+        &mut self,
+        job: JobKey,
+        number: u64,
+        bytes: u64,
+        original: Option<Box<Message>>,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
         entry.counts.accept();

@@ -147,8 +147,12 @@ impl World {
             Event::Cancel { job } => {
                 let job = self.jobs[job % 3];
                 let cancelled = self.ledger.cancel_job(job);
-                let open: Vec<_> =
-                    self.accepted.iter().filter(|of| of.0 == job && !self.ended.contains(of)).copied().collect();
+                let open: Vec<_> = self
+                    .accepted
+                    .iter()
+                    .filter(|of| of.0 == job && !self.ended.contains(of))
+                    .copied()
+                    .collect();
                 assert_eq!(cancelled.messages.len(), open.len());
                 self.ended.extend(open);
             }
@@ -190,9 +194,15 @@ impl World {
 
     fn result(&mut self, out: &mut Out) {
         if let Some(passed) = self.ledger.result(out.host, out.key, out.results, Bytes::new()) {
-            assert!(self.passed.insert((out.message, out.part, passed.index)), "a result was passed on twice");
+            assert!(
+                self.passed.insert((out.message, out.part, passed.index)),
+                "a result was passed on twice"
+            );
             // It is of no use to a message that has ended, and is not counted for it.
-            assert_eq!(self.ledger.count_result(passed.message).is_some(), !self.ended.contains(&out.message));
+            assert_eq!(
+                self.ledger.count_result(passed.message).is_some(),
+                !self.ended.contains(&out.message)
+            );
         }
         out.results += 1;
     }
@@ -218,7 +228,8 @@ impl World {
         for message in self.ledger.lose_host(host, may_return, self.now) {
             self.end(message, Outcome::Failed);
         }
-        let (of_host, others) = std::mem::take(&mut self.out).into_iter().partition(|out: &Out| out.host == host);
+        let (of_host, others) =
+            std::mem::take(&mut self.out).into_iter().partition(|out: &Out| out.host == host);
         self.out = others;
         if may_return {
             self.late.extend::<Vec<Out>>(of_host);

@@ -56,7 +56,8 @@ fn numbers(ports: &PeerPorts) -> Vec<u16> {
 
 /// The address of another port on the host of `address`; what is not TCP has no ports, and gets one on loopback.
 fn on_port(address: &str, port: u16) -> String {
-    let host = address.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map_or("127.0.0.1", |at| at.0);
+    let host =
+        address.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map_or("127.0.0.1", |at| at.0);
     format!("tcp://{host}:{port}")
 }
 
@@ -66,7 +67,11 @@ pub fn default_range(db: &str) -> PeerPorts {
     const COUNT: u16 = 64;
     const FIRST: u16 = 20_000;
     const NODES: u16 = 180;
-    match db.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).and_then(|at| at.1.parse::<u16>().ok()) {
+    match db
+        .strip_prefix("tcp://")
+        .and_then(|rest| rest.rsplit_once(':'))
+        .and_then(|at| at.1.parse::<u16>().ok())
+    {
         Some(port) if port != 0 => {
             let first = FIRST + COUNT * (port % NODES);
             PeerPorts::Range(first..=first + COUNT - 1)
@@ -89,7 +94,11 @@ mod tests {
             .collect();
         for (place, range) in ranges.iter().enumerate() {
             assert!(*range.end() < 32_768);
-            assert!(ranges[place + 1..].iter().all(|other| other.end() < range.start() || other.start() > range.end()));
+            assert!(
+                ranges[place + 1..]
+                    .iter()
+                    .all(|other| other.end() < range.start() || other.start() > range.end())
+            );
         }
         assert_eq!(default_range("tcp://127.0.0.1:0"), PeerPorts::Any(64));
     }

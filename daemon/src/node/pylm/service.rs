@@ -89,19 +89,21 @@ impl Router {
 
     /// The socket of a worker: the one it was given before, a free one, or the one that all share.
     fn worker_port_of(&mut self, worker: &str, now: Instant) -> &WorkerPort {
-        let place = choose(worker, now, self.workers.iter_mut().map(|port| (port.connections > 0, &mut port.owner)));
+        let place =
+            choose(worker, now, self.workers.iter_mut().map(|port| (port.connections > 0, &mut port.owner)));
         &self.workers[place]
     }
 }
 
+/// Who was given a socket, and when.
+type Owner = Option<(Box<str>, Instant)>;
+
 /// Which of these `peer` gets: each is in use or not, and may have an owner. The first one is shared.
-fn choose<'a>(
-    peer: &str, now: Instant, places: impl Iterator<Item = (bool, &'a mut Option<(Box<str>, Instant)>)>,
-) -> usize {
+fn choose<'a>(peer: &str, now: Instant, places: impl Iterator<Item = (bool, &'a mut Owner)>) -> usize {
     if peer.is_empty() {
         return 0;
     }
-    let mut free: Option<(usize, Option<Instant>, &mut Option<(Box<str>, Instant)>)> = None;
+    let mut free: Option<(usize, Option<Instant>, &mut Owner)> = None;
     for (place, (used, owner)) in places.enumerate().skip(1) {
         let since = owner.as_ref().map(|(_, since)| *since);
         if let Some((name, since)) = owner
@@ -118,11 +120,7 @@ fn choose<'a>(
             free = Some((place, since, owner));
         }
     }
-    match free {
-        Some((place, _, owner)) => {
-            *owner = Some((peer.into(), now));
-            place
-        }
-        None => 0,
-    }
+    let Some((place, _, owner)) = free else { return 0 };
+    *owner = Some((peer.into(), now));
+    place
 }

@@ -148,7 +148,8 @@ impl WorkerPort {
         let ahead = (self.pace.answers as f64 / seconds * WORK_AHEAD.as_secs_f64()) as u64;
         let (low, high) = PYLM_LIMIT.into_inner();
         // One step down, two up: what the worker could do is not seen while it waits for work.
-        self.pace.limit = (2 * ahead).clamp(self.pace.limit - self.pace.limit / 4, self.pace.limit * 2).clamp(low, high);
+        self.pace.limit =
+            (2 * ahead).clamp(self.pace.limit - self.pace.limit / 4, self.pace.limit * 2).clamp(low, high);
         self.pace.answers = 0;
         self.pace.since = now;
     }
