@@ -44,10 +44,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct NodeArguments {
     /// The address of the node's db socket
-    #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", default_value = DEFAULT_ADDRESS, global = true)]
     pub(crate) db: String,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s", global = true)]
     pub(crate) wait: Duration,
 }
 
@@ -62,7 +62,7 @@ Examples:
 
   Each picture is one message; failed ones are listed, to be tried again:
       pylm job server.thumb --each-file --errors failed.txt *.png > thumbs.bin
-      xargs pylm job server.thumb --each-file < failed.txt >> thumbs.bin
+      xargs -d '\\n' pylm job server.thumb --each-file < failed.txt >> thumbs.bin
 
   What failed is fed in again, in the format in which it came:
       pylm job server.parse --errors failed.txt log.txt > parsed.txt
@@ -226,8 +226,8 @@ pub(crate) enum PluginAction {
     Check {
         #[command(flatten)]
         plugin: PluginFile,
-        /// A setting of the plugin. Can be given several times
-        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        /// A setting of the plugin; its name may stand before the key, as for a node. Can be given several times
+        #[arg(long, value_name = "[PLUGIN.]KEY=VALUE", value_parser = setting)]
         set: Vec<(String, String)>,
     },
 }

@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -31,6 +32,8 @@ pub(crate) struct PrivateNode {
     /// The address of its db socket.
     pub(crate) db: String,
     log: Log,
+    /// From here on the log is of no interest: what ends together complains about each other.
+    is_stopping: Arc<AtomicBool>,
 }
 
 /// The last lines of the node's log.
@@ -42,7 +45,7 @@ impl PrivateNode {
     /// # Errors
     /// When there is no `pylmd`, or it ends early, with its own words.
     pub(crate) async fn start(arguments: &RunArguments) -> Result<Self, Failure> {
-        let program = program();
+        let (program, is_verbose) = (program(), arguments.verbose);
         let mut child = command(&program, arguments).spawn().map_err(|error| {
             Failure::Usage(format!(
                 "cannot start {}: {error}; install it beside pylm or in PATH",
@@ -50,13 +53,16 @@ impl PrivateNode {
             ))
         })?;
         let log = Log::default();
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = oneshot::channel();
         if let Some(stderr) = child.stderr.take() {
             let lines = BufReader::new(stderr).lines();
-            tokio::spawn(follow(lines, Arc::clone(&log), ready, arguments.verbose));
+            let is_stopping = Arc::clone(&is_stopping);
+            let is_shown = move |line: &str| is_verbose || (is_serious(line) && !is_stopping.load(Relaxed));
+            tokio::spawn(follow(lines, Arc::clone(&log), ready, is_shown));
         }
         match is_ready.await {
-            Ok(db) => Ok(PrivateNode { child, db, log }),
+            Ok(db) => Ok(PrivateNode { child, db, log, is_stopping }),
             Err(_) => {
                 let status = child.wait().await.map_err(Failure::running("cannot wait for pylmd"))?;
                 Err(Failure::Usage(last_words(&log, status)))
@@ -74,6 +80,7 @@ impl PrivateNode {
 
     /// Lets the node end: by itself within a time of grace, or else at once.
     pub(crate) async fn stop(mut self) {
+        self.is_stopping.store(true, Relaxed);
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
             // It may have ended just now.
@@ -125,7 +132,7 @@ async fn follow(
     mut lines: Lines<BufReader<ChildStderr>>,
     log: Log,
     ready: oneshot::Sender<String>,
-    verbose: bool,
+    is_shown: impl Fn(&str) -> bool,
 ) {
     let mut ready = Some(ready);
     while let Ok(Some(line)) = lines.next_line().await {
@@ -135,8 +142,7 @@ async fn follow(
             // Nobody waits any more where the user has interrupted.
             let _ = ready.send(db.to_owned());
         }
-        // Before it is ready, what it says is kept for the case that it ends.
-        if verbose || (ready.is_none() && is_serious(&line)) {
+        if is_shown(&line) {
             eprintln!("{line}");
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

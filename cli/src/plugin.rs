@@ -11,11 +11,14 @@ use std::process::ExitCode;
 /// Does what the arguments say.
 pub(crate) fn plugin(arguments: &PluginArguments) -> Result<ExitCode, Failure> {
     let (plugin, outcome) = match &arguments.action {
-        PluginAction::Inspect { plugin } => (plugin, find(plugin).and_then(|path| inspected(path))),
-        PluginAction::Check { plugin, set } => {
-            let checked = |path: PathBuf| check(&path, set).map(|descriptor| (path, descriptor));
-            (plugin, find(plugin).and_then(checked))
-        }
+        PluginAction::Inspect { plugin } => (plugin, find(plugin).and_then(inspected)),
+        PluginAction::Check { plugin, set } => (
+            plugin,
+            find(plugin).and_then(inspected).and_then(|(path, descriptor)| {
+                let settings = of_plugin(set, &descriptor.name);
+                check(&path, &settings).map(|descriptor| (path, descriptor))
+            }),
+        ),
     };
     match outcome {
         Ok((path, descriptor)) if plugin.json => {
@@ -48,6 +51,12 @@ fn find(plugin: &PluginFile) -> Result<PathBuf, LoadError> {
 
 fn inspected(path: PathBuf) -> Result<(PathBuf, Descriptor), LoadError> {
     inspect(&path).map(|descriptor| (path, descriptor))
+}
+
+/// The settings of a plugin, whose name may stand before the key as it does for a node.
+fn of_plugin(settings: &[(String, String)], name: &str) -> Vec<(String, String)> {
+    let own = |key: &str| key.strip_prefix(name)?.strip_prefix('.').map(str::to_owned);
+    settings.iter().map(|(key, value)| (own(key).unwrap_or_else(|| key.clone()), value.clone())).collect()
 }
 
 fn print(text: &str) -> Result<(), Failure> {

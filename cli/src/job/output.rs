@@ -81,7 +81,7 @@ mod tests {
         let written = |format| {
             let mut bytes = Vec::new();
             let mut output = Output::new(&mut bytes, format);
-            ["ab", "", "c"].map(|payload| output.push(payload.as_bytes()).unwrap());
+            ["ab", "", "c"].iter().for_each(|payload| output.push(payload.as_bytes()).unwrap());
             output.flush().unwrap();
             bytes
         };
