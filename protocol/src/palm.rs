@@ -92,22 +92,28 @@ impl<'a> PalmMessage<'a> {
     /// The message as bytes, in the order of the field numbers; defaults are left out, as proto3 does.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.encoded_len());
-        string(PIPELINE, self.pipeline, &mut out);
-        string(CLIENT, self.client, &mut out);
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// As [`encode`](Self::encode), at the end of `out`.
+    #[inline]
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        string(PIPELINE, self.pipeline, out);
+        string(CLIENT, self.client, out);
         if self.stage != 0 {
-            tag(STAGE, VARINT, &mut out);
-            varint::write(self.stage.cast_unsigned(), &mut out);
+            tag(STAGE, VARINT, out);
+            varint::write(self.stage.cast_unsigned(), out);
         }
-        string(FUNCTION, self.function, &mut out);
-        string(CACHE, self.cache, &mut out);
-        bytes(PAYLOAD, self.payload, &mut out);
+        string(FUNCTION, self.function, out);
+        string(CACHE, self.cache, out);
+        bytes(PAYLOAD, self.payload, out);
         if let Some(tracking) = self.tracking {
-            tag(LEASE, FIXED64, &mut out);
+            tag(LEASE, FIXED64, out);
             out.extend_from_slice(&tracking.lease.to_le_bytes());
-            tag(NODE, FIXED64, &mut out);
+            tag(NODE, FIXED64, out);
             out.extend_from_slice(&tracking.node.to_le_bytes());
         }
-        out
     }
 
     /// An upper bound of the length of [`encode`](Self::encode)'s bytes.

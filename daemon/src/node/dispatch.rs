@@ -3,14 +3,14 @@
 use super::bounds::{HOST_BYTES, PYLM_QUIET};
 use super::egress::Client;
 use super::hosts::Host;
-use super::ingress::PYLM_ERROR;
+use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey};
 use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmMessage, Tracking};
 use pylm_protocol::{FunctionOffer, Record};
-use pylm_transport::{Frame, Frames, MonitorEventKind};
+use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ impl Router {
             return;
         }
         self.undispatched = false;
-        let Router { ledger, hosts, sessions, workers, clients, run_mark, .. } = self;
+        let Router { ledger, hosts, sessions, workers, clients, run_mark, scratch, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
             Some(Host::Native(host)) => {
                 let timeout = match clients.get(assignment.part.job) {
@@ -34,7 +34,8 @@ impl Router {
             Some(Host::Pylm(port)) => {
                 let part = assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
-                workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking)));
+                workers[*port]
+                    .push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), scratch));
             }
             None => {}
         });
@@ -112,11 +113,10 @@ impl Router {
 
     /// Takes one answer of a pylm worker.
     pub(crate) fn receive_answer(&mut self, frames: &mut Frames, now: Instant) {
-        let [_] = frames.as_slice() else {
+        let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
             return self.garbage("worker-pull", "a message of several frames");
         };
-        let bytes = frames.pop().map(Frame::into_bytes).unwrap_or_default();
-        let palm = match PalmMessage::decode(&bytes) {
+        let palm = match PalmMessage::decode(&frame) {
             Ok(palm) => palm,
             Err(error) => return self.garbage("worker-pull", &error.to_string()),
         };
@@ -128,27 +128,21 @@ impl Router {
             return;
         }
         let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
-        let payload = bytes.slice(palm.payload_range(&bytes));
-        let Some((host, port)) = self.ledger.lease_host(lease).and_then(|host| match self.hosts.get(host) {
-            Some(Host::Pylm(port)) => Some((host, *port)),
-            _ => None,
-        }) else {
-            return;
-        };
+        let is_zero = palm.payload == PYLM_ERROR;
+        let payload = payload_of(palm.payload_range(&frame), frame);
+        let Some(host) = self.ledger.lease_host(lease) else { return };
+        let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
         let index = self.ledger.lease_results(lease).unwrap_or_default();
-        if payload == PYLM_ERROR && self.config.zero_is_error {
-            self.take_failure(
-                host,
-                lease,
-                FAILED,
-                "the pylm worker answered 0, which stands for an error; its log tells more",
-            );
+        if is_zero && self.config.zero_is_error {
+            let text = "the pylm worker answered 0, which stands for an error; its log tells more";
+            self.take_failure(host, lease, FAILED, text);
         } else {
             self.take_result(host, lease, index, payload);
         }
-        for closed in self.workers[port].answer(lease, index + 1, now) {
-            self.take_end(host, closed, LeaseEnd::Quiet);
-        }
+        let mut closed = std::mem::take(&mut self.closed);
+        self.workers[port].answer(lease, index + 1, now, &mut closed);
+        closed.drain(..).for_each(|lease| self.take_end(host, lease, LeaseEnd::Quiet));
+        self.closed = closed;
         let limit = self.workers[port].limit();
         self.ledger.set_limit(host, limit, HOST_BYTES);
     }

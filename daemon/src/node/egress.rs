@@ -63,7 +63,7 @@ impl Router {
             Some(Client::Pylm(stream)) => {
                 let max = self.config.max_message;
                 if length <= max {
-                    stream.push(result.to_palm(identity, None));
+                    stream.push(result.to_palm(identity, None, &mut self.scratch));
                 }
                 max
             }
@@ -110,7 +110,7 @@ impl Router {
             }
             Some(Client::Pylm(stream)) => {
                 let error = Message { header: Arc::clone(&stream.header), cache: None, payload: PYLM_ERROR };
-                stream.push(error.to_palm(Identity { number, part: 0 }, None));
+                stream.push(error.to_palm(Identity { number, part: 0 }, None, &mut self.scratch));
             }
             None => {}
         }
@@ -183,7 +183,7 @@ impl Router {
             if !line.topics.contains_key(topic.as_bytes()) {
                 continue;
             }
-            let palm = Frame::from_vec(message.to_palm(identity, None));
+            let palm = message.to_palm(identity, None, &mut self.scratch);
             let mut frames = vec![Frame::copy_from(topic.as_bytes()), palm];
             if let Err(error) = line.publisher.socket.send(&mut frames) {
                 tracing::warn!(topic, %error, "a message could not be published");

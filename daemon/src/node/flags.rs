@@ -242,7 +242,7 @@ impl Flags {
         let control = node.control();
         let mut draining_since = None;
         while !node.has_ended() {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(100));
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > Duration::from_secs(self.drain_limit) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::{Frame, Frames};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
@@ -16,17 +17,14 @@ use uuid::Uuid;
 impl Router {
     /// Takes one message from a PULL of pylm clients.
     pub(crate) fn receive_message(&mut self, line: usize, frames: &mut Frames, now: Instant) {
-        let [_] = frames.as_slice() else {
-            self.garbage("pull", "a message of several frames");
-            return;
+        let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
+            return self.garbage("pull", "a message of several frames");
         };
-        let bytes = frames.pop().map(Frame::into_bytes).unwrap_or_default();
-        let palm = match PalmMessage::decode(&bytes) {
+        let palm = match PalmMessage::decode(&frame) {
             Ok(palm) if !palm.client.is_empty() => palm,
             Ok(_) => return self.garbage("pull", "a message without a client"),
             Err(error) => return self.garbage("pull", &error.to_string()),
         };
-        let payload = bytes.slice(palm.payload_range(&bytes));
         let job = match self.directory.find(palm.client, palm.pipeline) {
             Some(job) => job,
             None => self.open_pylm(line, &palm, now),
@@ -41,24 +39,20 @@ impl Router {
                 ..Header::clone(header)
             });
         }
-        let message = Message {
-            header: Arc::clone(&stream.header),
-            cache: (!palm.cache.is_empty()).then(|| palm.cache.into()),
-            payload,
-        };
         let number = stream.next;
         stream.next += 1;
+        let header = Arc::clone(&stream.header);
+        let cache = (!palm.cache.is_empty()).then(|| palm.cache.into());
         let max = self.config.max_message;
-        let refused = if message.payload.len() as u64 > max {
+        let refused = if palm.payload.len() as u64 > max {
             Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))
         } else if palm.call().is_none() {
-            Some((
-                NO_FUNCTION,
-                format!("{:?} names no function: it should be SERVER.FUNCTION", palm.function),
-            ))
+            Some((NO_FUNCTION, no_function(palm.function)))
         } else {
             None
         };
+        let payload = payload_of(palm.payload_range(&frame), frame);
+        let message = Message { header, cache, payload };
         let line = &mut self.lines[line];
         line.open += 1;
         line.open_bytes += message.payload.len() as u64;
@@ -127,11 +121,7 @@ impl Router {
             _ => match header.call() {
                 Some(call) => call.function,
                 None => {
-                    let text = format!(
-                        "{:?} names no function: it should be SERVER.FUNCTION",
-                        header.function.as_str()
-                    );
-                    return self.fail(key, NO_FUNCTION, &text);
+                    return self.fail(key, NO_FUNCTION, &no_function(header.function.as_str()));
                 }
             },
         };
@@ -163,6 +153,18 @@ impl Router {
             }
         }
     }
+}
+
+/// What a client is told whose message names no function.
+pub fn no_function(field: &str) -> String {
+    format!("{field:?} names no function: it should be SERVER.FUNCTION")
+}
+
+/// A payload out of the frame it came in. A small one is copied out, so that it does not keep the frame.
+#[inline]
+pub fn payload_of(range: Range<usize>, frame: Frame) -> Bytes {
+    const SMALL: usize = 4 << 10;
+    if frame.len() < SMALL { Bytes::copy_from_slice(&frame[range]) } else { frame.into_bytes().slice(range) }
 }
 
 /// The data of a message whose payload a pylm peer is to read as an error.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pylm_protocol::palm::{Call, PalmMessage, Tracking};
-use std::fmt::Write as _;
+use pylm_transport::Frame;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -67,11 +67,14 @@ impl Message {
         Message { header: Arc::clone(&self.header), cache: self.cache.clone(), payload }
     }
 
-    /// The message as a PalmMessage's bytes.
-    pub fn to_palm(&self, identity: Identity, tracking: Option<Tracking>) -> Vec<u8> {
-        let own_key = self.cache.is_none().then(|| identity.cache_key(self.header.job));
-        let cache = self.cache.as_deref().or(own_key.as_deref()).unwrap_or_default();
-        PalmMessage {
+    /// The message as a PalmMessage, in a frame; `scratch` is room to write in.
+    pub fn to_palm(&self, identity: Identity, tracking: Option<Tracking>, scratch: &mut Vec<u8>) -> Frame {
+        let mut own_key = [0; CACHE_KEY];
+        let cache = match &self.cache {
+            Some(key) => key,
+            None => identity.write_cache_key(self.header.job, &mut own_key),
+        };
+        let palm = PalmMessage {
             pipeline: self.header.pipeline.as_str(),
             client: self.header.client.as_str(),
             stage: self.header.stage,
@@ -79,10 +82,18 @@ impl Message {
             cache,
             payload: &self.payload,
             tracking,
+        };
+        if self.payload.len() >= LARGE {
+            return Frame::from_vec(palm.encode());
         }
-        .encode()
+        scratch.clear();
+        palm.encode_into(scratch);
+        Frame::copy_from(scratch)
     }
 }
+
+/// Payloads from this size on are written where they stay, smaller ones are copied once more, which is less than an allocation.
+const LARGE: usize = 16 << 10;
 
 /// Which message of its job, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +107,37 @@ pub struct Identity {
 impl Identity {
     /// The cache key of a message that was given none: `JOB/NUMBER/PART`, the same whenever it is run.
     pub fn cache_key(self, job: Uuid) -> String {
-        let mut key = String::with_capacity(48);
-        // Writing to a string cannot fail.
-        let _ = write!(key, "{}/{}/{}", job.as_hyphenated(), self.number, self.part);
-        key
+        self.write_cache_key(job, &mut [0; CACHE_KEY]).to_owned()
+    }
+
+    fn write_cache_key(self, job: Uuid, key: &mut [u8; CACHE_KEY]) -> &str {
+        let mut end = job.as_hyphenated().encode_lower(key).len();
+        for number in [self.number, self.part] {
+            key[end] = b'/';
+            let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
+            let mut rest = number;
+            for digit in key[end + 1..=end + digits].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            end += 1 + digits;
+        }
+        std::str::from_utf8(&key[..end]).unwrap_or_default()
+    }
+}
+
+/// The longest cache key of this form: a UUID and two numbers.
+const CACHE_KEY: usize = 36 + 2 * 21;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_key_names_job_message_and_part() {
+        let key = |number, part| Identity { number, part }.cache_key(Uuid::nil());
+        assert_eq!(key(0, 0), "00000000-0000-0000-0000-000000000000/0/0");
+        assert_eq!(key(1_234_567_890, 10), "00000000-0000-0000-0000-000000000000/1234567890/10");
+        assert!(key(u64::MAX, u64::MAX).ends_with("/18446744073709551615/18446744073709551615"));
     }
 }

@@ -74,6 +74,10 @@ pub struct Router {
     sources: Vec<Source>,
     inbox: Receiver<Command>,
     frames: Frames,
+    /// Room to write messages in.
+    pub(crate) scratch: Vec<u8>,
+    /// Room for leases that an answer closes.
+    pub(crate) closed: Vec<LeaseKey>,
     // Last, so that every socket is closed before it.
     _context: Context,
 }
@@ -142,6 +146,8 @@ impl Router {
             sources,
             inbox,
             frames: Frames::new(),
+            scratch: Vec::new(),
+            closed: Vec::new(),
             _context: context,
         };
         router.preset_cache();

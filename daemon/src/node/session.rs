@@ -3,6 +3,7 @@
 use super::bounds::{HEARTBEAT, JOBS, LEASE_RESULT_BYTES, LEASE_RESULTS, SILENCE, WINDOW, WINDOW_BYTES};
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
+use super::ingress::no_function;
 use super::ledger::{JobKey, LeaseEnd, LeaseKey};
 use super::message::{Header, Message, Name};
 use super::router::Router;
@@ -349,13 +350,7 @@ impl Router {
         let refused = if message.payload.len() as u64 > max_message {
             Some((TOO_LARGE, format!("the payload has more than {max_message} bytes; see --max-message")))
         } else if stream.function.is_empty() {
-            Some((
-                NO_FUNCTION,
-                format!(
-                    "{:?} names no function: it should be SERVER.FUNCTION",
-                    stream.header.function.as_str()
-                ),
-            ))
+            Some((NO_FUNCTION, no_function(stream.header.function.as_str())))
         } else {
             None
         };

@@ -4,7 +4,7 @@ use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
 use crate::node::ledger::JobKey;
 use crate::node::message::Header;
 use crate::node::sockets::Bound;
-use pylm_transport::{Frame, SendError};
+use pylm_transport::{Frame, Frames, SendError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,24 +105,26 @@ impl PylmStream {
     }
 
     /// Queues a result.
-    pub fn push(&mut self, palm: Vec<u8>) {
+    pub fn push(&mut self, palm: Frame) {
         self.bytes += palm.len();
-        self.outbox.push_back(Frame::from_vec(palm));
+        self.outbox.push_back(palm);
     }
 
     /// Publishes what the client takes.
     pub fn flush(&mut self, publisher: &Bound, now: Instant) {
+        let mut frames = Frames::with_capacity(2);
         while let Some(frame) = self.outbox.pop_front() {
             let length = frame.len();
-            let mut frames = vec![Frame::copy_from(self.client.as_bytes()), frame];
+            frames.clear();
+            frames.push(Frame::copy_from(self.client.as_bytes()));
+            frames.push(frame);
             match publisher.socket.send(&mut frames) {
                 Ok(()) => {
                     self.bytes -= length;
                     self.active = now;
                 }
                 Err(SendError::Full | SendError::NoPeer) => {
-                    self.outbox.extend(frames.pop());
-                    self.outbox.rotate_right(1);
+                    frames.pop().into_iter().for_each(|frame| self.outbox.push_front(frame));
                     return;
                 }
                 Err(SendError::Other(error)) => {

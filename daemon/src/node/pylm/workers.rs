@@ -83,9 +83,9 @@ impl WorkerPort {
     }
 
     /// Sends a message under a lease.
-    pub fn push(&mut self, lease: LeaseKey, palm: Vec<u8>) {
+    pub fn push(&mut self, lease: LeaseKey, palm: Frame) {
         self.out.push_back(lease);
-        self.backlog.push_back(Frame::from_vec(palm));
+        self.backlog.push_back(palm);
         self.flush();
     }
 
@@ -107,14 +107,13 @@ impl WorkerPort {
         !self.backlog.is_empty()
     }
 
-    /// An answer came, the `results`th of its lease. Returns the leases that it closes: those before it, since a worker works
-    /// in order, and its own when it is known to have no other.
-    pub fn answer(&mut self, lease: LeaseKey, results: u64, now: Instant) -> Vec<LeaseKey> {
+    /// An answer came, the `results`th of its lease. Pushes the leases that it closes to `closed`: those before it, since a
+    /// worker works in order, and its own when it is known to have no other.
+    pub fn answer(&mut self, lease: LeaseKey, results: u64, now: Instant, closed: &mut Vec<LeaseKey>) {
         if results > 1 {
             self.several = true;
             self.single = 0;
         }
-        let mut closed = Vec::new();
         let shared = self.connections > 1;
         if let Some((answered, _)) = self.answered.take_if(|(answered, _)| *answered != lease) {
             self.single += 1;
@@ -134,7 +133,6 @@ impl WorkerPort {
         } else {
             self.answered = Some((lease, now));
         }
-        closed
     }
 
     /// Counts an answer, and lets the cap follow: as much as the worker does in a short time, so that it never waits for work.
