@@ -1,6 +1,7 @@
 //! Requests to a cache service, in pylm's way.
 
 use bytes::Bytes;
+use pylm_protocol::DEFAULT_MAX_MESSAGE;
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
 use std::io;
@@ -15,7 +16,9 @@ pub(super) struct Db(Socket);
 impl Db {
     /// Connects, in the background.
     pub(super) fn connect(context: &Context, address: &str) -> io::Result<Self> {
-        let socket = context.socket(SocketKind::Dealer, &Options::default())?;
+        let options =
+            Options { max_message_size: Some(DEFAULT_MAX_MESSAGE + (1 << 20)), ..Options::default() };
+        let socket = context.socket(SocketKind::Dealer, &options)?;
         socket.connect(address)?;
         Ok(Db(socket))
     }
