@@ -77,8 +77,9 @@ fn is_reply(number: u64) -> bool {
     number % 8 == 1
 }
 
-fn place(index: u64) -> Place {
-    Place::new(&[index % 2, index / 2])
+/// Results that are held may stand elsewhere in another run, as only those of one run count.
+fn place(number: u64, index: u64, run: u64) -> Place {
+    Place::new(&[index % 2, index / 2, if is_held(number) { run } else { 0 }])
 }
 
 fn payload(number: u64, index: u64) -> Bytes {
@@ -91,12 +92,14 @@ struct AtNode {
     /// Results that were put among the outputs.
     sent: u64,
     ended: bool,
+    /// Which run of the message this is.
+    run: u64,
 }
 
 /// An output that waits for its acknowledgement, as what makes it.
 #[derive(Debug, Clone, Copy)]
 enum Queued {
-    Result { number: u64, index: u64 },
+    Result { number: u64, index: u64, run: u64 },
     Reply { number: u64 },
     Done { number: u64 },
     Failed { number: u64 },
@@ -166,7 +169,8 @@ impl Node {
             Record::Submit { number, .. } => {
                 assert!(self.is_known && number >= self.next, "{number} was submitted twice in a row");
                 self.next = number + 1;
-                self.messages.insert(number, AtNode::default());
+                let run = self.restarts as u64;
+                self.messages.insert(number, AtNode { run, ..AtNode::default() });
             }
             Record::Finish { count, .. } => assert!(count >= self.next),
             Record::Received { outputs, .. } => {
@@ -191,7 +195,8 @@ impl Node {
                 self.outputs[..self.acknowledged].iter().filter_map(|output| output.ended()).collect();
             self.outputs.clear();
             self.messages.retain(|number, _| !taken.contains(number));
-            self.messages.values_mut().for_each(|message| *message = AtNode::default());
+            let run = self.restarts as u64;
+            self.messages.values_mut().for_each(|message| *message = AtNode { run, ..AtNode::default() });
             self.acknowledged = 0;
         }
         self.sent = self.acknowledged;
@@ -213,7 +218,7 @@ impl Node {
             Queued::Reply { number }
         } else if message.sent < results_of(number) {
             message.sent += 1;
-            Queued::Result { number, index: message.sent - 1 }
+            Queued::Result { number, index: message.sent - 1, run: message.run }
         } else {
             message.ended = true;
             if number % 5 == 0 { Queued::Failed { number } } else { Queued::Done { number } }
@@ -230,11 +235,11 @@ impl Node {
             let output = self.outputs[self.sent];
             self.sent += 1;
             match output {
-                Queued::Result { number, index } => self.say(&Record::Result {
+                Queued::Result { number, index, run } => self.say(&Record::Result {
                     job: JOB,
                     number,
                     flags: if is_held(number) { HELD_UNTIL_END } else { 0 },
-                    place: place(index),
+                    place: place(number, index, run),
                     payload: Payload(payload(number, index)),
                 }),
                 Queued::Reply { number } => {
