@@ -9,7 +9,10 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use pylm_tests::process::{Plan, Process};
 use serde::{Deserialize, Serialize};
+use std::env::current_exe;
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -95,7 +98,10 @@ pub struct Running {
 
 /// A plan to run this program again, in one of its parts.
 fn part(name: &str, part: &str, arguments: &[String]) -> Result<Plan> {
-    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    // The program that runs, even where its file was built anew meanwhile.
+    let this = PathBuf::from("/proc/self/exe");
+    let this =
+        if this.exists() { this } else { current_exe().context("cannot find this program's own file")? };
     Ok(Process::plan(name, this).args(["part", part]).args(arguments))
 }
 
@@ -105,4 +111,4 @@ fn wait_until_ready(worker: &Process) {
 }
 
 /// How long one process may take to start.
-const START: std::time::Duration = std::time::Duration::from_secs(30);
+const START: Duration = Duration::from_secs(30);

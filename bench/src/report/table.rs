@@ -19,7 +19,7 @@ fn text(run: &Run, force: bool) -> Result<String> {
     let Run { machine, rounds, seconds, hosts, against, .. } = run;
     writeln!(out, "{machine}; {rounds} rounds of {seconds} s, {hosts} workers, medians\n")?;
     let against = |what: &str| against.iter().map(|to| format!(" {what} {to} |")).collect::<String>();
-    let lines = "---: |".repeat(run.against.len());
+    let lines = " ---: |".repeat(run.against.len());
     if run.latency {
         let ratios = against("p50 to that of");
         writeln!(out, "| size | contender | p50 µs | p99 µs |{ratios} node µs/message |")?;
