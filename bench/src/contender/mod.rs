@@ -40,7 +40,7 @@ impl Contender {
         [Contender::Ceiling, Contender::CeilingPalm, Contender::Wire, Contender::Native, Contender::Python];
 
     /// What the others are compared with when nothing else is said: frames of the bare payload, and frames as pylm's wire
-    /// has them, which are some 110 bytes longer.
+    /// has them, which are some 90 bytes longer.
     pub const CEILINGS: [Contender; 2] = [Contender::Ceiling, Contender::CeilingPalm];
 
     /// Builds and installs what it needs, so that nothing is built while others are measured.
