@@ -1,4 +1,5 @@
 //! Each way in which a plugin can be bad has its own code, in one sentence.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod build;
 
@@ -138,6 +139,30 @@ fn a_plugin_of_a_newer_api_can_be_inspected_and_not_loaded() {
         assert_eq!(inspect(&path).unwrap().api.to_string(), format!("{major}.{minor}"));
         assert!(refused(&path, &[], Code::ApiTooNew).contains(&format!("API {major}.{minor}, newer than")));
     }
+}
+
+#[test]
+fn inspecting_runs_no_code_of_the_plugin() {
+    let folder = tempdir().unwrap();
+    let source = format!(
+        "#include <stdlib.h>\n__attribute__((constructor)) static void run(void) {{ abort(); }}\n{}",
+        named(1, 0, 1)
+    );
+    assert_eq!(inspect(&build::c_library(folder.path(), &source)).unwrap().name, "bad");
+}
+
+#[test]
+fn a_stripped_plugin_says_what_it_said_before() {
+    let folder = tempdir().unwrap();
+    let (whole, stripped) = (build::fixture("troublesome"), folder.path().join("libstripped.so"));
+    let status = Command::new("strip").arg("-o").arg(&stripped).arg(&whole).status().unwrap();
+    assert!(status.success());
+    let descriptor = inspect(&stripped).unwrap();
+    assert_eq!(descriptor, inspect(&whole).unwrap());
+    let settings: Vec<&str> = descriptor.settings.iter().map(|setting| setting.key.as_str()).collect();
+    assert_eq!(settings, ["at_start", "panic_at_drop", "number"]);
+    assert_eq!(descriptor.settings[2].default.as_deref(), Some("1"));
+    assert_eq!(load(&stripped, &[]).unwrap().name(), "troublesome");
 }
 
 #[test]

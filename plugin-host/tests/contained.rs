@@ -1,4 +1,5 @@
 //! Whatever a plugin does to one message, the process lives and the next message is served.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod build;
 
@@ -163,6 +164,21 @@ fn a_function_reaches_the_cache() {
 }
 
 #[test]
+fn overwriting_a_loaded_file_in_place_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libtroublesome.so");
+    std::fs::copy(build::fixture("troublesome"), &path).unwrap();
+    let set = PluginSet::new(vec![load(&path, &[]).unwrap()]).unwrap();
+    let size = std::fs::metadata(&path).unwrap().len();
+    std::fs::write(&path, vec![0; usize::try_from(size).unwrap()]).unwrap();
+    still_works(&set);
+    assert_eq!(load(&path, &[]).unwrap_err().code(), "plugin-not-a-library");
+    std::fs::copy(build::library("parallel"), &path).unwrap();
+    assert_eq!(load(&path, &[]).unwrap().name(), "parallel");
+    still_works(&set);
+}
+
+#[test]
 fn two_instances_of_one_file_have_states_of_their_own() {
     let number = |plugin: Plugin| call(&PluginSet::new(vec![plugin]).unwrap(), "number", b"").unwrap();
     let (one, two) = (plugin(&[]), plugin(&[("number", "2")]));
@@ -227,6 +243,15 @@ fn a_join_takes_each_result_and_replaces_them() {
     }
     assert!(join.take(Message::new("s.f", "")).unwrap_err().permanent);
     assert_eq!(payloads(join.finish()).unwrap(), [b"8"]);
+}
+
+#[test]
+fn what_one_join_gives_the_next_one_takes() {
+    let set = PluginSet::new(vec![plugin(&[]), load(&build::library("wordcount"), &[]).unwrap()]).unwrap();
+    let mut join = set.join(&Message::new("s.f", "parent")).unwrap().unwrap();
+    join.take(Message::new("s.f", "12345678")).unwrap();
+    let error = payloads(join.finish()).unwrap_err();
+    assert_eq!(error.message, "no line of counts: \"8\"");
 }
 
 #[test]

@@ -50,6 +50,7 @@ impl Host {
 
 /// Runs a case for the plugin of this crate, in the process and through the built library.
 #[macro_export]
+#[allow(clippy::crate_in_macro_def, reason = "it is the plugin's crate that is meant")]
 macro_rules! both_ways {
     ($case:expr) => {
         $crate::testing::both_ways(crate::__pylm_plugin(), $case)

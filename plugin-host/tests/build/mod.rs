@@ -14,6 +14,11 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     cargo(&manifest(name), &["--target-dir", &target().to_string_lossy()], &[])
 }
 
+/// The same library with optimization.
+pub(crate) fn release_fixture(name: &str) -> PathBuf {
+    cargo(&manifest(name), &["--release", "--target-dir", &target().to_string_lossy()], &[])
+}
+
 /// The same library with `panic = "abort"`.
 pub(crate) fn aborting_fixture(name: &str) -> PathBuf {
     let folder = target().join("abort");

@@ -1,0 +1,71 @@
+//! What a call costs above the function itself, and what a message costs on its way through a hook.
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+
+#[path = "../tests/build/mod.rs"]
+mod build;
+
+use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use bytes::Bytes;
+use pylm_plugin_host::{Call, Fields, Message, NoServices, Outcome, PluginSet, load};
+
+const ROUNDS: u32 = 2_000_000;
+
+fn main() {
+    let plugins = vec![load(&build::release_fixture("troublesome"), &[]).unwrap()];
+    let set = PluginSet::new(plugins).unwrap();
+    let echo = set.function("echo").unwrap();
+    let cancelled = AtomicBool::new(false);
+    let call = Call::new(&NoServices, &cancelled).client("client").number(1);
+    for size in [16, 1024, 65_536] {
+        let payload = vec![7; size];
+        let rounds = ROUNDS / (1 + size as u32 / 256);
+        let direct = nanoseconds(rounds, || {
+            black_box(direct(black_box(&payload)));
+        });
+        let hosted = nanoseconds(rounds, || {
+            let Ok(Outcome::One(answer)) = echo.call(&call, black_box(&payload)) else {
+                panic!("one result")
+            };
+            black_box(answer);
+        });
+        println!("echo of {size:>6} B: direct {direct:.1} ns, through the plugin {hosted:.1} ns");
+    }
+    let failing = set.function("panics").unwrap();
+    let panicking = nanoseconds(20_000, || {
+        black_box(failing.call(&call, b"").is_err());
+    });
+    println!("a call that panics: {panicking:.0} ns");
+    let frame = Bytes::from(vec![b'x'; 4096]);
+    let scattered = nanoseconds(ROUNDS / 10, || {
+        let fields = Fields {
+            pipeline: frame.slice(0..8),
+            client: frame.slice(8..16),
+            stage: frame.slice(16..17),
+            function: frame.slice(17..30),
+            cache: Bytes::new(),
+            payload: frame.slice(30..),
+        };
+        for part in set.scatter(Message::try_from(fields).unwrap()) {
+            black_box(Fields::from(part.unwrap()));
+        }
+    });
+    println!("a message scattered in two, from the host's bytes and back: {scattered:.0} ns");
+}
+
+#[inline(never)]
+fn direct(payload: &[u8]) -> Vec<u8> {
+    payload.to_vec()
+}
+
+/// The best of five runs, for each round.
+fn nanoseconds(rounds: u32, mut work: impl FnMut()) -> f64 {
+    let run = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..rounds).for_each(|_| work());
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
+    };
+    (0..5).map(|_| run(&mut work)).fold(f64::INFINITY, f64::min)
+}
