@@ -16,6 +16,8 @@ const NAMES: [&str; 2] = ["worker1", "worker2"];
 const SET: [&str; 2] = ["--set", "cached= cached data "];
 const THREE: [&str; 4] = ["--copies", "3", "--extra-wait", "1"];
 const TWO: [&str; 4] = ["--copies", "2", "--extra-wait", "1"];
+/// The native function that yields what pylm's example of a MuxWorker yields.
+const TWICE: [&str; 2] = ["--function", "server.twice"];
 
 fn limit() -> Deadline {
     // The first test also builds the programs and makes the Python environment.
@@ -124,8 +126,8 @@ mod our_node_and_our_workers {
     fn every_value_of_a_muxed_function_is_an_answer() {
         let _limit = limit();
         let node = Node::start(&[]);
-        let _hosts = hosts(&node.db, "mux");
-        assert_muxed_answers(&answers(&node.db, &[&TWO]));
+        let _hosts = hosts(&node.db, "testing");
+        assert_muxed_answers(&answers(&node.db, &[&TWO, &TWICE]));
     }
 
     #[test]
@@ -297,8 +299,8 @@ mod a_python_master_and_our_workers {
     fn every_value_of_a_muxed_function_is_an_answer() {
         let _limit = limit();
         let master = pylm::master(&[]);
-        let _hosts = hosts_of_pylm(&master, "mux");
-        assert_muxed_answers(&answers_of_pylm(&master.db, &[&TWO]));
+        let _hosts = hosts_of_pylm(&master, "testing");
+        assert_muxed_answers(&answers_of_pylm(&master.db, &[&TWO, &TWICE]));
     }
 
     #[test]

@@ -26,6 +26,9 @@ class Functions(Worker):
         time.sleep(self.delay)
         return payload
 
+    # A name that no native plugin of the tests has.
+    python_echo = echo
+
     def wait(self, payload):
         """Sleep as many seconds as the payload says."""
         time.sleep(float(payload))

@@ -3,12 +3,15 @@
 //! Everything here is for tests, and fails as an assertion does: by a panic at the caller's line that says what was
 //! expected. A test that panics prints the output of its processes; see [`process`].
 
+pub mod account;
 pub mod address;
 pub mod capture;
+pub mod checked_job;
 pub mod deadline;
 pub mod node;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod pylm;
 pub mod python;
 pub mod ready;

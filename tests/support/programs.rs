@@ -8,8 +8,18 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Packages whose programs and plugins tests run.
-const PACKAGES: [&str; 7] =
-    ["pylmd", "pylm-cli", "cached", "final-message", "parallel", "scatter3", "wordcount"];
+const PACKAGES: [&str; 10] = [
+    "pylmd",
+    "pylm-cli",
+    "cached",
+    "final-message",
+    "parallel",
+    "scatter3",
+    "wordcount",
+    "parts",
+    "sum",
+    "testing-plugin",
+];
 
 /// How to build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,136 @@
+//! Functions that go wrong, take their time, or use what a host offers.
+#![forbid(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::process::abort;
+use std::str::FromStr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pylm_plugin_api::prelude::*;
+
+#[function]
+fn echo(payload: &[u8]) -> Vec<u8> {
+    payload.to_vec()
+}
+
+/// An echo that takes a millisecond.
+#[function]
+fn slow_echo(payload: &[u8]) -> Vec<u8> {
+    sleep(Duration::from_millis(1));
+    payload.to_vec()
+}
+
+/// Fails with the payload as the error's text.
+#[function]
+fn fail(payload: &[u8]) -> Result<Vec<u8>, String> {
+    Err(String::from_utf8_lossy(payload).into_owned())
+}
+
+/// Panics with the payload as its text.
+#[function]
+fn panic(payload: &[u8]) -> Vec<u8> {
+    panic!("{}", String::from_utf8_lossy(payload))
+}
+
+/// Sleeps as many milliseconds as the payload says.
+#[function]
+fn sleep_for(payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    sleep(Duration::from_millis(number(payload)?));
+    Ok(payload.to_vec())
+}
+
+/// Waits until it is cancelled, a minute at most, and leaves the file that the payload names as a sign of life: with `begun`
+/// in it, and `cancelled` behind that.
+#[function]
+fn until_cancelled(context: &Context, payload: &[u8]) -> Result<(), Failure> {
+    let mut file = File::create(&*String::from_utf8_lossy(payload)).map_err(Failure::new)?;
+    file.write_all(b"begun").map_err(Failure::new)?;
+    let end = Instant::now() + Duration::from_secs(60);
+    while !context.cancelled() && Instant::now() < end {
+        sleep(Duration::from_millis(1));
+    }
+    file.write_all(if context.cancelled() { b" cancelled" } else { b" overdue" }).map_err(Failure::new)
+}
+
+/// The payload is `TIMES FILE`: ends its process in the first TIMES calls, each of which makes the file a byte longer.
+#[function]
+fn crash(payload: &[u8]) -> Result<String, Failure> {
+    let text = text(payload)?;
+    let (times, file) = text.split_once(' ').ok_or_else(|| Failure::new("give the times and a file"))?;
+    let mut file = OpenOptions::new().create(true).append(true).open(file).map_err(Failure::new)?;
+    let before = file.metadata().map_err(Failure::new)?.len();
+    if before < number(times.as_bytes())? {
+        file.write_all(b".").map_err(Failure::new)?;
+        abort();
+    }
+    Ok(format!("survived after {before}"))
+}
+
+/// Yields the numbers from 0 on, as many as the payload says.
+#[function]
+fn count(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure> {
+    let count: u64 = number(payload)?;
+    Ok((0..count).map(|number| number.to_string()))
+}
+
+/// Yields two results, as pylm's example of a MuxWorker does.
+#[function]
+fn twice<'a>(context: &'a Context, payload: &'a [u8]) -> impl Iterator<Item = String> + 'a {
+    (1..=2)
+        .map(|number| format!("{} processed {} {number}", context.worker(), String::from_utf8_lossy(payload)))
+}
+
+#[function]
+fn nothing(_: &[u8]) {}
+
+/// As many zero bytes as the payload says.
+#[function]
+fn zeros(payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    Ok(vec![0; number(payload)?])
+}
+
+/// The number of this attempt.
+#[function]
+fn attempt(context: &Context, _: &[u8]) -> String {
+    context.attempt().to_string()
+}
+
+/// Puts `KEY=VALUE` into the cache.
+#[function]
+fn set(context: &Context, payload: &[u8]) -> Result<(), Failure> {
+    let (key, value) = text(payload)?.split_once('=').ok_or_else(|| Failure::new("give KEY=VALUE"))?;
+    context.cache_set(key, value.as_bytes())
+}
+
+/// The value of a key of the cache.
+#[function]
+fn get(context: &Context, payload: &[u8]) -> Result<Payload, Failure> {
+    context.cache_get(text(payload)?)?.ok_or_else(|| Failure::new("no such key"))
+}
+
+fn text(payload: &[u8]) -> Result<&str, Failure> {
+    std::str::from_utf8(payload).map_err(Failure::new)
+}
+
+fn number<N: FromStr<Err = std::num::ParseIntError>>(payload: &[u8]) -> Result<N, Failure> {
+    text(payload)?.parse().map_err(Failure::new)
+}
+
+export_plugin!(
+    echo,
+    slow_echo,
+    fail,
+    panic,
+    sleep_for,
+    until_cancelled,
+    crash,
+    count,
+    twice,
+    nothing,
+    zeros,
+    attempt,
+    set,
+    get
+);

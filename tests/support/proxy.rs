@@ -1,0 +1,109 @@
+//! A TCP proxy between two peers, whose connections a test can cut without anybody dying.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::address;
+
+/// A proxy in front of one address.
+pub struct Proxy {
+    /// Where peers connect to instead: `tcp://127.0.0.1:PORT`.
+    pub address: String,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// A proxy in front of `tcp://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// Where the loopback interface has no port left.
+    #[must_use]
+    #[track_caller]
+    pub fn before(target: &str) -> Self {
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, address::port(target)));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"));
+        let port = listener.local_addr().map_or(0, |own| own.port());
+        let (connections, accepted) = <(Arc<Mutex<Vec<TcpStream>>>, Arc<AtomicUsize>)>::default();
+        let (kept, count) = (Arc::clone(&connections), Arc::clone(&accepted));
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                // A target that does not listen is, for the peer, a connection that breaks at once.
+                let Ok(far) = TcpStream::connect(target) else { continue };
+                if let Ok(ends) = connect(&near, &far) {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).extend(ends);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { address: format!("tcp://127.0.0.1:{port}"), connections, accepted }
+    }
+
+    /// Cut every connection that is there, in the middle of whatever it carries.
+    pub fn cut(&self) {
+        for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // It may have ended by itself.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How many connections there have been so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+/// Carry bytes both ways, each on a thread of its own; the streams by which to cut it.
+fn connect(near: &TcpStream, far: &TcpStream) -> std::io::Result<[TcpStream; 2]> {
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    for (from, to) in [(near, far), (far, near)] {
+        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+        thread::spawn(move || {
+            let mut buffer = vec![0; 64 << 10];
+            while let Ok(read @ 1..) = from.read(&mut buffer) {
+                if to.write_all(&buffer[..read]).is_err() {
+                    break;
+                }
+            }
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+    Ok([near.try_clone()?, far.try_clone()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::Proxy;
+    use crate::address;
+
+    #[test]
+    fn bytes_pass_until_the_connection_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy::before(&format!("tcp://{}", listener.local_addr().unwrap()));
+        let mut near = address::connect(&proxy.address);
+        let (mut far, _) = listener.accept().unwrap();
+        near.write_all(b"there").unwrap();
+        let mut bytes = [0; 5];
+        far.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"there");
+        far.write_all(b"again").unwrap();
+        near.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"again");
+        while proxy.accepted() == 0 {
+            std::thread::yield_now();
+        }
+        proxy.cut();
+        assert!(matches!(near.read(&mut bytes), Ok(0) | Err(_)));
+        assert!(matches!(far.read(&mut bytes), Ok(0) | Err(_)));
+    }
+}
