@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use pylm_client::{Client, ClientOptions, DEFAULT_ADDRESS, Event, JobOptions};
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 const SOME_FAILED: u8 = 3;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let function = std::env::args().nth(1).unwrap_or_else(|| "server.shout".to_owned());
     let client = Client::connect(ClientOptions::new(DEFAULT_ADDRESS).name("lines")).await?;
 
@@ -19,7 +20,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (sender, mut results) = client.job(&function, options);
     // Reading standard input blocks, so it has a thread of its own; `send` waits there while the job has no room.
     let sender = pylm_client::blocking::JobSender::from(sender);
-    let writer = std::thread::spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let writer = std::thread::spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
         for line in std::io::stdin().lines() {
             sender.send(line?)?;
         }
@@ -38,9 +39,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
     }
-    if let Err(error) = writer.join().map_err(|_| "the writer panicked")? {
-        return Err(error);
-    }
+    writer.join().map_err(|_| "the writer panicked")??;
     client.close().await;
     Ok(code)
 }
