@@ -1,14 +1,13 @@
 //! Egress: results and ends are counted, queued for their client, and sent as far as it has room.
 
-use super::bounds::PYLM_SUBSCRIPTION;
 use super::ingress::PYLM_ERROR;
-use super::ledger::{JobKey, MessageKey, OpenMessage, Outcome, Settled};
+use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
+use super::native::stream::{Failure, Output, Stream};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
-use super::stream::{Failure, Output, Stream};
 use pylm_protocol::Place;
-use pylm_protocol::codes::{TIMEOUT, TOO_LARGE, UNKNOWN_FUNCTION};
+use pylm_protocol::codes::TOO_LARGE;
 use pylm_transport::Frame;
 use std::sync::Arc;
 use std::time::Instant;
@@ -117,66 +116,6 @@ impl Router {
         self.touch(message.job);
     }
 
-    /// Takes a message that has ended out of the books of the sockets it came by.
-    fn count_off(&mut self, message: &OpenMessage) {
-        if let Some(Client::Pylm(stream)) = self.clients.get(message.job) {
-            let line = &mut self.lines[stream.line];
-            line.open -= 1;
-            line.open_bytes -= message.bytes;
-        }
-    }
-
-    fn forget_in_hooks(&mut self, key: MessageKey) {
-        if let Some(scatterer) = &mut self.scatterer {
-            scatterer.forget(key);
-        }
-        if let Some(gatherer) = &mut self.gatherer {
-            gatherer.forget(key);
-        }
-    }
-
-    /// Ends what has not ended of a job.
-    pub(crate) fn cancel(&mut self, job: JobKey) {
-        let cancelled = self.ledger.cancel_job(job);
-        if let Some(Client::Pylm(stream)) = self.clients.get(job) {
-            let line = &mut self.lines[stream.line];
-            line.open -= cancelled.messages.len() as u64;
-            line.open_bytes -= cancelled.bytes;
-        }
-        cancelled.messages.iter().for_each(|&message| self.forget_in_hooks(message));
-        self.abandoned.extend(cancelled.abandoned);
-        self.undispatched = true;
-    }
-
-    /// Forgets a job; what has not ended of it is cancelled.
-    pub(crate) fn close(&mut self, job: JobKey) {
-        self.cancel(job);
-        self.ledger.close_job(job);
-        if let Some(scatterer) = &mut self.scatterer {
-            scatterer.close(job);
-        }
-        match self.clients.remove(job) {
-            Some(Client::Native(stream)) => {
-                self.jobs_by_identity.remove(&stream.identity);
-                if let Some(session) = stream.session.and_then(|session| self.sessions.get_mut(session)) {
-                    session.jobs.remove(&stream.number);
-                }
-            }
-            Some(Client::Pylm(stream)) => {
-                if stream.waiting() > 0 {
-                    tracing::info!(
-                        client = &*stream.client,
-                        results = stream.waiting(),
-                        "results that nobody listens for are dropped"
-                    );
-                }
-                self.lines[stream.line].backed_up -= usize::from(stream.backed_up);
-                self.directory.remove(&stream.client, job);
-            }
-            None => {}
-        }
-    }
-
     /// Publishes a message under a topic of a route hook's, to whoever listens.
     pub(crate) fn publish(&mut self, topic: &str, message: &Message, identity: Identity) {
         for line in &mut self.lines {
@@ -210,7 +149,7 @@ impl Router {
     }
 
     /// The sockets at which a pylm client listens: its own, as a rule.
-    fn publisher_of(&self, stream: &PylmStream) -> Option<usize> {
+    pub(super) fn publisher_of(&self, stream: &PylmStream) -> Option<usize> {
         let listens = |line: usize| self.lines[line].topics.contains_key(stream.client.as_bytes());
         if listens(stream.line) {
             Some(stream.line)
@@ -272,65 +211,5 @@ impl Router {
             };
         }
         backed_up
-    }
-
-    /// Ends messages whose time is over.
-    fn expire_overdue(&mut self, now: Instant) {
-        let mut overdue = Vec::new();
-        for client in self.clients.values_mut() {
-            if let Client::Native(stream) = client {
-                overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
-            }
-        }
-        for message in overdue {
-            if self.ledger.message(message).is_some() {
-                self.abandoned.extend(self.ledger.leases_of(message));
-                self.fail(message, TIMEOUT, "its time was over; see --timeout");
-            }
-        }
-    }
-
-    /// Looks at everything that is a matter of time.
-    pub(crate) fn tick(&mut self, now: Instant) {
-        for session in self.sessions.tick(now) {
-            self.sessions.last_words(
-                session,
-                &self.db.socket,
-                &pylm_protocol::Record::Reset {
-                    code: pylm_protocol::codes::RESET_SILENT,
-                    text: "nothing was heard for too long",
-                },
-            );
-            self.lose_session(session, "nothing was heard from it for too long", now);
-        }
-        for (message, function) in self.ledger.expire_unoffered(self.config.function_wait, now) {
-            let text = format!("no worker host offers {function:?}; start one with a plugin that has it");
-            self.fail(message, UNKNOWN_FUNCTION, &text);
-        }
-        self.close_quiet(now);
-        self.expire_overdue(now);
-        let lost: Vec<_> = self.hosts.keys().collect();
-        lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
-        let over: Vec<_> = self
-            .clients
-            .iter()
-            .filter(|(key, client)| match client {
-                Client::Native(stream) => {
-                    stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
-                }
-                Client::Pylm(stream) => {
-                    let idle = self.ledger.job(*key).is_none_or(|job| job.counts.under_way == 0);
-                    let deaf = stream.is_flushed() || self.publisher_of(stream).is_none();
-                    idle && deaf && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
-                }
-            })
-            .map(|(key, _)| key)
-            .collect();
-        for job in over {
-            if let Some(Client::Native(stream)) = self.clients.get(job) {
-                tracing::info!(job = %stream.identity, "the client of a job did not come back, the job is cancelled");
-            }
-            self.close(job);
-        }
     }
 }

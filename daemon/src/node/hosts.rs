@@ -3,7 +3,7 @@
 use super::bounds::{CONTEXTS, LEASE_RESULT_BYTES, LEASE_RESULTS};
 use super::ledger::Assignment;
 use super::message::Header;
-use super::sessions::{SessionKey, Sessions};
+use super::native::sessions::{SessionKey, Sessions};
 use pylm_protocol::{FunctionOffer, Payload, Record};
 use slotmap::Key;
 use std::collections::HashMap;

@@ -5,6 +5,7 @@
 
 pub mod bounds;
 mod cache;
+mod clock;
 mod config;
 mod dispatch;
 mod egress;
@@ -13,17 +14,17 @@ mod gather;
 mod hook;
 mod hosts;
 mod ingress;
+mod jobs;
 mod ledger;
 mod message;
+mod native;
 pub mod pylm;
+mod reading;
 mod route;
 mod router;
 mod running;
 mod scatter;
-mod session;
-mod sessions;
 mod sockets;
-mod stream;
 
 pub use config::{NodeConfig, PeerPorts};
 pub use flags::main;

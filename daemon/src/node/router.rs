@@ -1,36 +1,27 @@
 //! The routing thread: waits for sockets and hooks, and carries each message one stage further.
 
-use super::bounds::{LINGER, RETRY, TICK, TURN};
+use super::bounds::{LINGER, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
 use super::gather::Gatherer;
 use super::hosts::Host;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
+use super::native::sessions::Sessions;
 use super::pylm::clients::{Directory, Line};
 use super::pylm::ports::Ports;
 use super::pylm::workers::WorkerPort;
+use super::reading::Source;
 use super::running::{Addresses, Command, StartError};
 use super::scatter::Scatterer;
-use super::sessions::Sessions;
 use super::sockets::{Bound, bind};
 use pylm_protocol::Record;
-use pylm_transport::{Context, Frames, Poller, Socket, SocketKind, Waker};
+use pylm_transport::{Context, Frames, Poller, SocketKind, Waker};
 use slotmap::SecondaryMap;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-
-/// What a poller's key stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Db,
-    WorkerPull,
-    Pull(usize),
-    Publisher(usize),
-    Monitor(usize),
-}
 
 /// All that the routing thread owns.
 #[derive(Debug)]
@@ -68,12 +59,12 @@ pub struct Router {
     pub(crate) undispatched: bool,
     pub(crate) draining: bool,
     pub(crate) garbage: u64,
-    db_ready: bool,
-    worker_pull_ready: bool,
+    pub(super) db_ready: bool,
+    pub(super) worker_pull_ready: bool,
     poller: Poller,
-    sources: Vec<Source>,
+    pub(super) sources: Vec<Source>,
     inbox: Receiver<Command>,
-    frames: Frames,
+    pub(super) frames: Frames,
     /// Room to write messages in.
     pub(crate) scratch: Vec<u8>,
     /// Room for leases that an answer closes.
@@ -225,118 +216,6 @@ impl Router {
             ready.iter().for_each(|&key| self.wake(key));
         }
         self.say_goodbye(LINGER);
-    }
-
-    /// A socket has something to tell: that has to be taken from its descriptor, also while it is not to be read.
-    fn wake(&mut self, key: usize) {
-        let Some(&source) = self.sources.get(key) else { return };
-        let (flag, events) = match source {
-            Source::Db => (&mut self.db_ready, self.db.socket.events()),
-            Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
-            Source::Pull(place) => {
-                let line = &mut self.lines[place];
-                (&mut line.pull_ready, line.pull.socket.events())
-            }
-            Source::Publisher(place) => {
-                let line = &mut self.lines[place];
-                (&mut line.publisher_ready, line.publisher.socket.events())
-            }
-            Source::Monitor(place) => {
-                self.workers[place].monitor_ready = true;
-                return;
-            }
-        };
-        *flag |= events.is_ok_and(|events| events.readable);
-    }
-
-    /// Whether a socket that is to be read may have more.
-    fn has_more(&self) -> bool {
-        self.db_ready
-            || self.worker_pull_ready
-            || self.lines.iter().any(|line| line.publisher_ready || (line.pull_ready && self.reads(line)))
-            || self.workers.iter().any(|worker| worker.monitor_ready)
-    }
-
-    fn reads(&self, line: &Line) -> bool {
-        !self.draining && !line.is_full()
-    }
-
-    /// Whether something waits that no socket will tell of.
-    fn is_stalled(&self) -> bool {
-        self.sessions.is_stalled()
-            || self.waiting.iter().any(|&job| self.is_subscribed(job))
-            || self.workers.iter().any(WorkerPort::is_stalled)
-    }
-
-    /// Reads every socket until it is empty, or has had its turn.
-    fn read(&mut self, now: Instant) {
-        let mut frames = std::mem::take(&mut self.frames);
-        for place in 0..self.workers.len() {
-            if std::mem::take(&mut self.workers[place].monitor_ready) {
-                self.read_monitor(place, now);
-            }
-        }
-        if self.db_ready {
-            self.db_ready = self.take_turn(
-                &mut frames,
-                |router| &router.db.socket,
-                |router, frames| {
-                    router.receive(frames, now);
-                },
-            );
-        }
-        if self.worker_pull_ready {
-            self.worker_pull_ready = self.take_turn(
-                &mut frames,
-                |router| &router.worker_pull.socket,
-                |router, frames| {
-                    router.receive_answer(frames, now);
-                },
-            );
-        }
-        for place in 0..self.lines.len() {
-            if self.lines[place].publisher_ready {
-                let more = self.take_turn(
-                    &mut frames,
-                    |router| &router.lines[place].publisher.socket,
-                    |router, frames| {
-                        router.receive_subscription(place, frames, now);
-                    },
-                );
-                self.lines[place].publisher_ready = more;
-            }
-            if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
-                let more = self.take_turn(
-                    &mut frames,
-                    |router| &router.lines[place].pull.socket,
-                    |router, frames| {
-                        router.receive_message(place, frames, now);
-                    },
-                );
-                self.lines[place].pull_ready = more;
-            }
-        }
-        self.frames = frames;
-    }
-
-    /// Reads a socket until it is empty or has had its turn; whether it may have more.
-    fn take_turn(
-        &mut self,
-        frames: &mut Frames,
-        socket: impl Fn(&Self) -> &Socket,
-        mut each: impl FnMut(&mut Self, &mut Frames),
-    ) -> bool {
-        for _ in 0..TURN {
-            match socket(self).recv(frames) {
-                Ok(true) => each(self, frames),
-                Ok(false) => return false,
-                Err(error) => {
-                    tracing::error!(%error, "a socket cannot be read");
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// Sends what this turn has brought together.

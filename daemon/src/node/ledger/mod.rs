@@ -6,15 +6,18 @@
 mod counts;
 mod credit;
 mod functions;
+mod hosts;
 mod leases;
 mod messages;
 #[cfg(test)]
 mod model;
+mod turns;
 
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
-pub use leases::{Assignment, Ended, LeaseEnd, Passed};
+pub use leases::{Ended, LeaseEnd, Passed};
 pub use messages::{OpenMessage, Part, Settled};
+pub use turns::Assignment;
 
 use crate::node::message::Message;
 use functions::Functions;

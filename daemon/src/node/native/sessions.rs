@@ -1,7 +1,7 @@
 //! Sessions of native peers: who is behind a connection, what waits to be said to it, and when it was last heard.
 
-use super::bounds::{HEARTBEAT, PATIENCE, SILENCE};
-use super::ledger::{HostKey, JobKey};
+use crate::node::bounds::{HEARTBEAT, PATIENCE, SILENCE};
+use crate::node::ledger::{HostKey, JobKey};
 use bytes::Bytes;
 use pylm_protocol::{BatchWriter, Record, Role};
 use pylm_transport::{Frame, Frames, SendError, Socket};

@@ -1,8 +1,8 @@
 //! What a job owes its client: outputs that were not sent, or not acknowledged.
 
-use super::ledger::MessageKey;
-use super::message::Header;
 use super::sessions::SessionKey;
+use crate::node::ledger::MessageKey;
+use crate::node::message::Header;
 use bytes::Bytes;
 use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, Payload, Place, Record};

@@ -1,0 +1,67 @@
+//! Everything that is a matter of time: silence, deadlines, waits and graces that are over.
+
+use super::bounds::PYLM_SUBSCRIPTION;
+use super::egress::Client;
+use super::router::Router;
+use pylm_protocol::Record;
+use pylm_protocol::codes::{RESET_SILENT, TIMEOUT, UNKNOWN_FUNCTION};
+use std::time::Instant;
+
+impl Router {
+    /// Looks at everything that is a matter of time.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        for session in self.sessions.tick(now) {
+            self.sessions.last_words(
+                session,
+                &self.db.socket,
+                &Record::Reset { code: RESET_SILENT, text: "nothing was heard for too long" },
+            );
+            self.lose_session(session, "nothing was heard from it for too long", now);
+        }
+        for (message, function) in self.ledger.expire_unoffered(self.config.function_wait, now) {
+            let text = format!("no worker host offers {function:?}; start one with a plugin that has it");
+            self.fail(message, UNKNOWN_FUNCTION, &text);
+        }
+        self.close_quiet(now);
+        self.expire_overdue(now);
+        let lost: Vec<_> = self.hosts.keys().collect();
+        lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
+        let over: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|(key, client)| match client {
+                Client::Native(stream) => {
+                    stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
+                }
+                Client::Pylm(stream) => {
+                    let idle = self.ledger.job(*key).is_none_or(|job| job.counts.under_way == 0);
+                    let deaf = stream.is_flushed() || self.publisher_of(stream).is_none();
+                    idle && deaf && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
+                }
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for job in over {
+            if let Some(Client::Native(stream)) = self.clients.get(job) {
+                tracing::info!(job = %stream.identity, "the client of a job did not come back, the job is cancelled");
+            }
+            self.close(job);
+        }
+    }
+
+    /// Ends messages whose time is over.
+    fn expire_overdue(&mut self, now: Instant) {
+        let mut overdue = Vec::new();
+        for client in self.clients.values_mut() {
+            if let Client::Native(stream) = client {
+                overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
+            }
+        }
+        for message in overdue {
+            if self.ledger.message(message).is_some() {
+                self.abandoned.extend(self.ledger.leases_of(message));
+                self.fail(message, TIMEOUT, "its time was over; see --timeout");
+            }
+        }
+    }
+}

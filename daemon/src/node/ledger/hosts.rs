@@ -1,0 +1,127 @@
+//! Hosts come, change their limits, leave, are lost, and come back.
+
+use super::credit::{Alone, Credit};
+use super::{FunctionKey, HostKey, Ledger, MessageKey};
+use pylm_protocol::FunctionOffer;
+use std::time::Instant;
+
+impl Ledger {
+    /// A host that offers these functions (`None`: any that nobody offers).
+    pub fn add_host(
+        &mut self,
+        limit: u64,
+        limit_bytes: u64,
+        functions: Option<&[FunctionOffer<'_>]>,
+        now: Instant,
+    ) -> HostKey {
+        let functions = functions.map(|functions| self.intern_all(functions, now));
+        let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions));
+        let functions = self.hosts[host].functions.as_deref();
+        self.functions.offer(host, functions);
+        host
+    }
+
+    /// A host that was lost is back.
+    pub fn return_host(
+        &mut self,
+        host: HostKey,
+        limit: u64,
+        limit_bytes: u64,
+        functions: &[FunctionOffer<'_>],
+        now: Instant,
+    ) {
+        let functions = self.intern_all(functions, now);
+        if let Some(credit) = self.hosts.get_mut(host) {
+            *credit = Credit::new(limit, limit_bytes, Some(functions));
+            self.functions.offer(host, credit.functions.as_deref());
+        }
+    }
+
+    fn intern_all(&mut self, functions: &[FunctionOffer<'_>], now: Instant) -> Vec<FunctionKey> {
+        let intern = |offer: &FunctionOffer<'_>| {
+            let function = self.functions.intern(offer.name, now);
+            self.functions.set_atomic(function, offer.atomic);
+            function
+        };
+        functions.iter().map(intern).collect()
+    }
+
+    /// The credit of a host.
+    pub fn credit(&self, host: HostKey) -> Option<&Credit> {
+        self.hosts.get(host)
+    }
+
+    /// A host takes more, or less, than before.
+    pub fn set_limit(&mut self, host: HostKey, limit: u64, limit_bytes: u64) {
+        if let Some(credit) = self.hosts.get_mut(host) {
+            credit.limit = limit;
+            credit.limit_bytes = limit_bytes;
+        }
+    }
+
+    /// A host is leaving: it gets nothing more, and answers what it has.
+    pub fn retire_host(&mut self, host: HostKey, now: Instant) {
+        if let Some(credit) = self.hosts.get_mut(host)
+            && std::mem::replace(&mut credit.open, false)
+        {
+            self.functions.withdraw(host, credit.functions.as_deref(), now);
+        }
+    }
+
+    /// A host's connection is lost: what it had goes to others. Those that it took down alone too often, the host's last
+    /// `max_attempts` of them, are returned; they have failed. A host that `may_return` keeps its key for answers.
+    pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<MessageKey> {
+        self.retire_host(host, now);
+        let lost: Vec<_> = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| lease.host == host && lease.out)
+            .map(|(key, lease)| (key, lease.part, lease.alone))
+            .collect();
+        let mut failed = Vec::new();
+        for (key, part_key, alone) in lost.into_iter().rev() {
+            let keep = may_return && self.parts.contains_key(part_key);
+            match self.leases.get_mut(key) {
+                Some(lease) if keep => lease.out = false,
+                _ => drop(self.leases.remove(key)),
+            }
+            let Some(part) = self.parts.get_mut(part_key) else { continue };
+            part.lease = None;
+            let history = part.history();
+            if keep {
+                history.orphans.push(key);
+            }
+            if alone {
+                history.deaths += 1
+            } else {
+                history.suspicions += 1
+            };
+            if history.deaths >= self.rules.max_attempts {
+                failed.push(part.message);
+                self.remove_part(part_key);
+            } else {
+                self.requeue(part_key);
+            }
+        }
+        if let Some(credit) = self.hosts.get_mut(host) {
+            credit.leases = 0;
+            credit.bytes = 0;
+            credit.alone = Alone::No;
+        }
+        if !may_return {
+            self.forget_host(host);
+        }
+        failed
+    }
+
+    /// Whether a lost host could still come back with an answer that counts.
+    pub fn is_awaited(&self, host: HostKey) -> bool {
+        self.leases.values().any(|lease| lease.host == host)
+    }
+
+    /// Forgets a host that was lost.
+    pub fn forget_host(&mut self, host: HostKey) {
+        self.hosts.remove(host);
+        self.leases.retain(|_, lease| lease.host != host);
+    }
+}

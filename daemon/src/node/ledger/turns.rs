@@ -1,0 +1,181 @@
+//! Turns: which part goes to which host next.
+
+use super::credit::Alone;
+use super::functions::TURN;
+use super::leases::Lease;
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
+use std::time::{Duration, Instant};
+
+/// What a host is to be given.
+#[derive(Debug)]
+pub struct Assignment<'a> {
+    /// Who.
+    pub host: HostKey,
+    /// Under which key.
+    pub lease: LeaseKey,
+    /// What.
+    pub part: &'a Part,
+    /// The function's name.
+    pub function: &'a str,
+}
+
+impl Ledger {
+    /// Gives waiting parts to hosts with credit, the least loaded first.
+    pub fn dispatch(&mut self, mut assign: impl FnMut(Assignment<'_>)) {
+        let waiting: Vec<_> =
+            self.functions.iter().filter(|(_, function)| function.waits()).map(|(key, _)| key).collect();
+        for function in waiting {
+            self.dispatch_alone(function, &mut assign);
+            while let Some((host, share)) = self.least_loaded(function) {
+                if !self.dispatch_turn(function, host, share.min(TURN as u64), &mut assign) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The host with the smallest share of its limit in use, and how much of what it has left is its to take now.
+    fn least_loaded(&self, function: FunctionKey) -> Option<(HostKey, u64)> {
+        let hosts = self.functions.hosts(function);
+        let (host, left) = hosts
+            .iter()
+            .filter_map(|&key| self.hosts.get(key).map(|credit| (key, credit)))
+            .filter(|(_, credit)| credit.left() > 0)
+            .min_by_key(|(_, credit)| credit.load())
+            .map(|(key, credit)| (key, credit.left()))?;
+        // Not all at once: the next look may find another one less loaded.
+        let share = if hosts.len() == 1 { left } else { left.div_ceil(8) };
+        Some((host, share))
+    }
+
+    /// Gives up to `count` parts of the job whose turn it is to a host; false when nothing is left that may go.
+    fn dispatch_turn(
+        &mut self,
+        function: FunctionKey,
+        host: HostKey,
+        count: u64,
+        assign: &mut impl FnMut(Assignment<'_>),
+    ) -> bool {
+        let Some((lane, job)) = self.functions.turn(function) else { return false };
+        let held = self.jobs.get(job).is_none_or(|job| job.held);
+        let mut given = 0;
+        while !held && given < count && self.hosts.get(host).is_some_and(|credit| credit.left() > 0) {
+            let Some(key) = self.functions.pop(lane) else { break };
+            if self.lease(key, host, false, assign) {
+                given += 1;
+            }
+        }
+        self.functions.end_turn(function, held);
+        true
+    }
+
+    /// Gives parts that may be what kills hosts to hosts that have nothing else.
+    fn dispatch_alone(&mut self, function: FunctionKey, assign: &mut impl FnMut(Assignment<'_>)) {
+        while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front())
+        {
+            if !self.parts.contains_key(key) {
+                continue;
+            }
+            let free = |ledger: &Self, host: HostKey| {
+                ledger
+                    .hosts
+                    .get(host)
+                    .is_some_and(|credit| credit.open && credit.limit > 0 && credit.leases == 0)
+            };
+            let hosts = self.functions.hosts(function);
+            let chosen = hosts.iter().copied().find(|&host| free(self, host));
+            let awaited = || {
+                let known = hosts.iter().filter_map(|&key| self.hosts.get(key).map(|credit| (key, credit)));
+                known
+                    .filter(|(_, credit)| credit.open)
+                    .min_by_key(|(_, credit)| credit.leases)
+                    .map(|(key, _)| key)
+            };
+            match chosen {
+                Some(host) => {
+                    if let Some(credit) = self.hosts.get_mut(host) {
+                        credit.alone = Alone::Busy;
+                    }
+                    self.lease(key, host, true, assign);
+                }
+                None => {
+                    let awaited = awaited();
+                    if let Some(credit) = awaited.and_then(|host| self.hosts.get_mut(host)) {
+                        credit.alone = if credit.alone == Alone::Busy { Alone::Busy } else { Alone::Awaited };
+                    }
+                    if let Some(function) = self.functions.get_mut(function) {
+                        function.alone.push_front(key);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Leases a part to a host; false when its message has ended meanwhile.
+    fn lease(
+        &mut self,
+        key: PartKey,
+        host: HostKey,
+        alone: bool,
+        assign: &mut impl FnMut(Assignment<'_>),
+    ) -> bool {
+        let Some(part) = self.parts.get_mut(key) else { return false };
+        if !self.messages.contains_key(part.message) {
+            self.remove_part(key);
+            return false;
+        }
+        let Some(credit) = self.hosts.get_mut(host) else { return false };
+        let bytes = part.body.payload.len();
+        credit.take(bytes);
+        let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
+        let lease = self.leases.insert(Lease {
+            part: key,
+            host,
+            results: 0,
+            result_bytes: 0,
+            bytes: bytes as u32,
+            out: true,
+            alone,
+            atomic,
+        });
+        part.lease = Some(lease);
+        part.attempt += 1;
+        if let Some(history) = &mut part.history {
+            history.held.clear();
+        }
+        let function = self.functions.get(part.function).map_or("", |function| function.name());
+        assign(Assignment { host, lease, part, function });
+        true
+    }
+
+    /// Fails what waited for a function that nobody has offered for so long.
+    pub fn expire_unoffered(&mut self, wait: Duration, now: Instant) -> Vec<(MessageKey, String)> {
+        if !self.functions.any.is_empty() {
+            return Vec::new();
+        }
+        let expired: Vec<_> = self
+            .functions
+            .iter()
+            .filter(|(_, function)| function.waits())
+            .filter(|(_, function)| function.unoffered.is_some_and(|since| now.duration_since(since) >= wait))
+            .map(|(key, function)| (key, function.name().to_owned()))
+            .collect();
+        let mut failed = Vec::new();
+        for (function, name) in expired {
+            let (waiting, lanes) = self.functions.take_waiting(function);
+            for part in waiting {
+                if let Some(part) = self.remove_part(part) {
+                    failed.push((part.message, name.clone()));
+                }
+            }
+            for (job, lane) in lanes {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.lanes.retain(|&other| other != lane);
+                }
+                self.functions.remove_lane(lane);
+            }
+        }
+        failed
+    }
+}

@@ -1,0 +1,196 @@
+//! What native clients say: jobs are opened, messages submitted, outputs acknowledged.
+
+use super::Violation;
+use super::sessions::SessionKey;
+use super::stream::Stream;
+use crate::node::bounds::{JOBS, WINDOW, WINDOW_BYTES};
+use crate::node::egress::Client;
+use crate::node::ingress::no_function;
+use crate::node::ledger::JobKey;
+use crate::node::message::{Header, Message, Name};
+use crate::node::router::Router;
+use bytes::Bytes;
+use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
+use pylm_protocol::{JobState, Record, Role};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Router {
+    #[inline]
+    pub(super) fn carry_out_clients(
+        &mut self,
+        session: SessionKey,
+        record: Record<'_>,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        match record {
+            Record::Submit { job, number, cache, payload } => {
+                self.submit(session, job, number, cache, payload.0, now)?
+            }
+            Record::Received { job, outputs } => {
+                if let Some((key, stream)) = self.stream(session, job) {
+                    stream.acknowledge(outputs);
+                    self.touch(key);
+                }
+            }
+            Record::Open { .. } => self.open(session, record)?,
+            Record::Finish { .. } => {}
+            Record::Cancel { job } => {
+                if let Some((key, stream)) = self.stream(session, job) {
+                    stream.clear();
+                    self.cancel(key);
+                    self.sessions.say(session, &Record::Cancelled { job });
+                }
+            }
+            Record::Close { job } => {
+                if let Some((key, _)) = self.stream(session, job) {
+                    self.close(key);
+                }
+            }
+            other => return Err(Violation::of(&other)),
+        }
+        Ok(())
+    }
+
+    /// The job that a client calls so.
+    #[inline]
+    fn stream(&mut self, session: SessionKey, job: u32) -> Option<(JobKey, &mut Stream)> {
+        let key = *self.sessions.get_mut(session)?.jobs.get(&job)?;
+        match self.clients.get_mut(key)? {
+            Client::Native(stream) => Some((key, stream)),
+            Client::Pylm(_) => None,
+        }
+    }
+
+    fn open(&mut self, session: SessionKey, record: Record<'_>) -> Result<(), Violation> {
+        let Record::Open {
+            job,
+            identity,
+            pipeline,
+            function,
+            window,
+            window_bytes,
+            epoch,
+            received,
+            timeout,
+            ..
+        } = record
+        else {
+            return Err(Violation::of(&record));
+        };
+        let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
+        if open.jobs.len() >= JOBS {
+            return Err(Violation(format!("more than {JOBS} jobs are open")));
+        }
+        if self.draining {
+            return Ok(());
+        }
+        let (peer, max_message) = (open.peer, open.max_message);
+        let known = self.jobs_by_identity.get(&identity).copied();
+        let key = match known {
+            Some(key) => {
+                let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
+                if stream.session.is_some_and(|other| other != session) {
+                    return Err(Violation("the job is open in another session".into()));
+                }
+                stream.resume(session, job, epoch, received);
+                key
+            }
+            None => {
+                let name = if pipeline.is_empty() { identity.to_string() } else { pipeline.to_owned() };
+                let header = Header {
+                    pipeline: name.as_str().into(),
+                    client: Name::from(peer.to_string().as_str()),
+                    function: function.into(),
+                    stage: 0,
+                    job: identity,
+                };
+                let key = self.ledger.open_job();
+                self.clients
+                    .insert(key, Client::Native(Stream::new(identity, job, session, Arc::new(header))));
+                self.jobs_by_identity.insert(identity, key);
+                key
+            }
+        };
+        if let Some(open) = self.sessions.get_mut(session) {
+            open.jobs.insert(job, key);
+        }
+        let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
+        stream.set_window(window, window_bytes);
+        stream.max_message = max_message;
+        stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
+        let state = if known.is_some() { JobState::Known } else { JobState::New };
+        let opened = Record::Opened {
+            job,
+            state,
+            epoch: stream.epoch,
+            next: stream.next,
+            window: WINDOW,
+            window_bytes: WINDOW_BYTES,
+        };
+        self.sessions.say(session, &opened);
+        self.touch(key);
+        Ok(())
+    }
+
+    /// One message of a native client.
+    #[inline]
+    fn submit(
+        &mut self,
+        session: SessionKey,
+        job: u32,
+        number: u64,
+        cache: &str,
+        payload: Bytes,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        // What is not accepted gets no output: the client keeps it for the node that comes next.
+        if self.draining {
+            return Ok(());
+        }
+        let max_message = self.config.max_message;
+        let Some((key, stream)) = self.stream(session, job) else { return Ok(()) };
+        if number < stream.next {
+            return Ok(());
+        }
+        stream.next = number + 1;
+        stream.submitted += 1;
+        let first = stream.submitted == stream.told + 1;
+        let message = Message {
+            header: Arc::clone(&stream.header),
+            cache: (!cache.is_empty()).then(|| cache.into()),
+            payload,
+        };
+        let refused = if message.payload.len() as u64 > max_message {
+            Some((TOO_LARGE, format!("the payload has more than {max_message} bytes; see --max-message")))
+        } else if stream.function.is_empty() {
+            Some((NO_FUNCTION, no_function(stream.header.function.as_str())))
+        } else {
+            None
+        };
+        if first && let Some(open) = self.sessions.get_mut(session) {
+            open.submitted.push(key);
+        }
+        let under_way = self.ledger.job(key).map_or(0, |job| job.counts.under_way);
+        if under_way >= 2 * WINDOW {
+            return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
+        }
+        self.accept(key, number, message, refused, now);
+        Ok(())
+    }
+
+    /// Tells a client how many of its Submits were accepted.
+    pub(super) fn tell_accepted(&mut self, session: SessionKey) {
+        let Some(open) = self.sessions.get_mut(session) else { return };
+        if open.role != Role::Client {
+            return;
+        }
+        for key in std::mem::take(&mut open.submitted) {
+            if let Some(Client::Native(stream)) = self.clients.get_mut(key) {
+                let record = Record::Accepted { job: stream.number, submitted: stream.submitted };
+                stream.told = stream.submitted;
+                self.sessions.say(session, &record);
+            }
+        }
+    }
+}

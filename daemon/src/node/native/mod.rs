@@ -1,0 +1,244 @@
+//! The native protocol: sessions, and the records that peers say in them, carried out.
+
+mod clients;
+mod hosts;
+pub(crate) mod sessions;
+pub(crate) mod stream;
+
+use super::bounds::{HEARTBEAT, SILENCE};
+use super::cache::CacheError;
+use super::egress::Client;
+use super::hosts::{Host, NativeHost};
+use super::router::Router;
+use bytes::Bytes;
+use pylm_protocol::codes;
+use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role};
+use pylm_transport::{Frame, Frames};
+use sessions::{SessionKey, Sessions};
+use std::time::Instant;
+
+/// Why a session is reset.
+struct Violation(String);
+
+impl From<DecodeError> for Violation {
+    fn from(error: DecodeError) -> Self {
+        Violation(error.to_string())
+    }
+}
+
+impl Violation {
+    fn of(record: &Record<'_>) -> Self {
+        Violation(format!("a {} is not for this peer to say, or not now", record.name()))
+    }
+}
+
+impl Router {
+    /// Takes one ZeroMQ message from the `db` socket: a request in pylm's way, a batch, or word of a lost connection.
+    pub(crate) fn receive(&mut self, frames: &mut Frames, now: Instant) {
+        match frames.as_slice() {
+            [route, gone] if gone.is_empty() => {
+                if let Some(session) = self.sessions.by_route(route) {
+                    self.lose_session(session, "its connection is lost", now);
+                }
+            }
+            [_, delimiter, ..] if delimiter.is_empty() => self.serve(frames, now),
+            [_, _, ..] => {
+                let attachments: Vec<Bytes> = frames.drain(2..).map(Frame::into_bytes).collect();
+                if let (Some(batch), Some(route)) = (frames.pop(), frames.pop()) {
+                    self.receive_batch(&route, &batch.into_bytes(), &attachments, now);
+                }
+            }
+            _ => self.garbage("db", "a message of one frame"),
+        }
+    }
+
+    fn receive_batch(&mut self, route: &[u8], batch: &Bytes, attachments: &[Bytes], now: Instant) {
+        let session = self.sessions.by_route(route);
+        let outcome = match session {
+            Some(session) => self.carry_out(session, batch, attachments, now),
+            None => self.greet(route, batch, attachments, now),
+        };
+        let Err(Violation(text)) = outcome else { return };
+        self.garbage("db", &text);
+        Sessions::reset(&self.db.socket, route, codes::RESET_VIOLATION, &text);
+        if let Some(session) = self.sessions.by_route(route) {
+            self.lose_session(session, "it broke the protocol", now);
+        }
+    }
+
+    /// The first batch of a connection: it has to begin with Hello.
+    fn greet(
+        &mut self,
+        route: &[u8],
+        batch: &Bytes,
+        attachments: &[Bytes],
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let mut reader = BatchReader::new(batch, attachments)?;
+        let Some(first) = reader.next_record()? else { return Ok(()) };
+        let Record::Hello { role, peer, name, software, max_message, functions, limit, limit_bytes, minor } =
+            first
+        else {
+            Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
+            return Ok(());
+        };
+        if self.draining && role == Role::Client {
+            Sessions::reset(&self.db.socket, route, codes::RESET_DRAINING, "this node is ending");
+            return Ok(());
+        }
+        if let Some(old) = self.sessions.by_peer(peer) {
+            self.sessions.last_words(
+                old,
+                &self.db.socket,
+                &Record::Reset {
+                    code: codes::RESET_REPLACED,
+                    text: "this peer has said Hello on another connection",
+                },
+            );
+            self.lose_session(old, "it has connected anew", now);
+        }
+        let session = self.sessions.open(route, peer, role, name, max_message, now);
+        self.sessions.say(
+            session,
+            &Record::Welcome {
+                minor: pylm_protocol::spoken_minor(minor),
+                node: self.run,
+                name: &self.config.name,
+                heartbeat: HEARTBEAT.as_millis() as u64,
+                silence: SILENCE.as_millis() as u64,
+                max_message: self.config.max_message,
+            },
+        );
+        if role == Role::Host {
+            let known = self.hosts_by_peer.get(&peer).copied();
+            let host = match known {
+                Some(host) => {
+                    self.ledger.return_host(host, limit, limit_bytes, &functions, now);
+                    host
+                }
+                None => self.ledger.add_host(limit, limit_bytes, Some(&functions), now),
+            };
+            self.hosts.insert(host, Host::Native(NativeHost::new(peer, session, &functions)));
+            self.hosts_by_peer.insert(peer, host);
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.host = Some(host);
+            }
+            self.undispatched = true;
+            tracing::info!(
+                host = name,
+                software,
+                functions = functions.len(),
+                limit,
+                "a worker host is here"
+            );
+        } else {
+            tracing::debug!(client = name, software, "a client is here");
+        }
+        self.carry_out_rest(session, &mut reader, now)
+    }
+
+    fn carry_out(
+        &mut self,
+        session: SessionKey,
+        batch: &Bytes,
+        attachments: &[Bytes],
+        now: Instant,
+    ) -> Result<(), Violation> {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.hear(now);
+        }
+        let mut reader = BatchReader::new(batch, attachments)?;
+        self.carry_out_rest(session, &mut reader, now)
+    }
+
+    fn carry_out_rest(
+        &mut self,
+        session: SessionKey,
+        reader: &mut BatchReader<'_>,
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
+        let role = open.role;
+        while let Some(record) = reader.next_record()? {
+            match record {
+                Record::Heartbeat { patience } => {
+                    if let Some(session) = self.sessions.get_mut(session) {
+                        session.be_patient(patience, now);
+                    }
+                }
+                Record::Goodbye {} => self.bid_farewell(session, role, now),
+                Record::Get { call, key } => {
+                    let value = self.cache.get(key);
+                    let status = u32::from(value.is_none());
+                    let payload = Payload(value.unwrap_or_default());
+                    self.sessions.say(session, &Record::Answer { call, status, payload });
+                }
+                Record::Set { call, key, payload } => {
+                    let outcome = self.cache.set(key, payload.0).map(|key| (0, key));
+                    self.answer(session, call, outcome);
+                }
+                Record::Delete { call, key } => {
+                    let outcome = self.cache.delete(key).map(|was| (u32::from(!was), key.to_owned()));
+                    self.answer(session, call, outcome);
+                }
+                record if role == Role::Client => self.carry_out_clients(session, record, now)?,
+                record => self.carry_out_hosts(session, record)?,
+            }
+        }
+        self.tell_accepted(session);
+        Ok(())
+    }
+
+    fn answer(&mut self, session: SessionKey, call: u64, outcome: Result<(u32, String), CacheError>) {
+        let (status, text) = outcome.unwrap_or_else(|error| (2, error.to_string()));
+        self.sessions.say(session, &Record::Answer { call, status, payload: Payload(text.into()) });
+    }
+
+    /// A peer is leaving, of its own will.
+    fn bid_farewell(&mut self, session: SessionKey, role: Role, now: Instant) {
+        let Some(open) = self.sessions.get_mut(session) else { return };
+        match role {
+            Role::Host => {
+                tracing::info!(host = open.name, "a worker host is leaving");
+                if let Some(host) = open.host {
+                    self.ledger.retire_host(host, now);
+                }
+            }
+            Role::Client => {
+                let jobs: Vec<_> = open.jobs.values().copied().collect();
+                jobs.into_iter().for_each(|job| self.close(job));
+            }
+        }
+    }
+
+    /// A session is over: its host's leases go elsewhere, its jobs wait for their client.
+    pub(crate) fn lose_session(&mut self, key: SessionKey, why: &str, now: Instant) {
+        let Some(session) = self.sessions.close(key) else { return };
+        for job in session.jobs.into_values() {
+            if let Some(Client::Native(stream)) = self.clients.get_mut(job) {
+                stream.session = None;
+                stream.lost = Some(now);
+            }
+        }
+        let Some(host) = session.host else {
+            tracing::debug!(client = session.name, why, "a client is gone");
+            return;
+        };
+        let leases = self.ledger.credit(host).map_or(0, |credit| credit.leases);
+        if leases > 0 {
+            tracing::warn!(
+                host = session.name,
+                leases,
+                why,
+                "a worker host is lost, its messages go to others"
+            );
+        } else {
+            tracing::info!(host = session.name, why, "a worker host is gone");
+        }
+        if let Some(Host::Native(native)) = self.hosts.get_mut(host) {
+            native.session = None;
+        }
+        self.lose_host(host, true, now);
+        self.forget_host_unless_awaited(host);
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading: which sockets may have more, whose turn it is, and what is not read for now.
+
+use super::bounds::TURN;
+use super::pylm::clients::Line;
+use super::pylm::workers::WorkerPort;
+use super::router::Router;
+use pylm_transport::{Frames, Socket};
+use std::time::Instant;
+
+/// What a poller's key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Db,
+    WorkerPull,
+    Pull(usize),
+    Publisher(usize),
+    Monitor(usize),
+}
+
+impl Router {
+    /// A socket has something to tell: that has to be taken from its descriptor, also while it is not to be read.
+    pub(super) fn wake(&mut self, key: usize) {
+        let Some(&source) = self.sources.get(key) else { return };
+        let (flag, events) = match source {
+            Source::Db => (&mut self.db_ready, self.db.socket.events()),
+            Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
+            Source::Pull(place) => {
+                let line = &mut self.lines[place];
+                (&mut line.pull_ready, line.pull.socket.events())
+            }
+            Source::Publisher(place) => {
+                let line = &mut self.lines[place];
+                (&mut line.publisher_ready, line.publisher.socket.events())
+            }
+            Source::Monitor(place) => {
+                self.workers[place].monitor_ready = true;
+                return;
+            }
+        };
+        *flag |= events.is_ok_and(|events| events.readable);
+    }
+
+    /// Whether a socket that is to be read may have more.
+    pub(super) fn has_more(&self) -> bool {
+        self.db_ready
+            || self.worker_pull_ready
+            || self.lines.iter().any(|line| line.publisher_ready || (line.pull_ready && self.reads(line)))
+            || self.workers.iter().any(|worker| worker.monitor_ready)
+    }
+
+    fn reads(&self, line: &Line) -> bool {
+        !self.draining && !line.is_full()
+    }
+
+    /// Whether something waits that no socket will tell of.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.sessions.is_stalled()
+            || self.waiting.iter().any(|&job| self.is_subscribed(job))
+            || self.workers.iter().any(WorkerPort::is_stalled)
+    }
+
+    /// Reads every socket until it is empty, or has had its turn.
+    pub(super) fn read(&mut self, now: Instant) {
+        let mut frames = std::mem::take(&mut self.frames);
+        for place in 0..self.workers.len() {
+            if std::mem::take(&mut self.workers[place].monitor_ready) {
+                self.read_monitor(place, now);
+            }
+        }
+        if self.db_ready {
+            self.db_ready = self.take_turn(
+                &mut frames,
+                |router| &router.db.socket,
+                |router, frames| {
+                    router.receive(frames, now);
+                },
+            );
+        }
+        if self.worker_pull_ready {
+            self.worker_pull_ready = self.take_turn(
+                &mut frames,
+                |router| &router.worker_pull.socket,
+                |router, frames| {
+                    router.receive_answer(frames, now);
+                },
+            );
+        }
+        for place in 0..self.lines.len() {
+            if self.lines[place].publisher_ready {
+                let more = self.take_turn(
+                    &mut frames,
+                    |router| &router.lines[place].publisher.socket,
+                    |router, frames| {
+                        router.receive_subscription(place, frames, now);
+                    },
+                );
+                self.lines[place].publisher_ready = more;
+            }
+            if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
+                let more = self.take_turn(
+                    &mut frames,
+                    |router| &router.lines[place].pull.socket,
+                    |router, frames| {
+                        router.receive_message(place, frames, now);
+                    },
+                );
+                self.lines[place].pull_ready = more;
+            }
+        }
+        self.frames = frames;
+    }
+
+    /// Reads a socket until it is empty or has had its turn; whether it may have more.
+    fn take_turn(
+        &mut self,
+        frames: &mut Frames,
+        socket: impl Fn(&Self) -> &Socket,
+        mut each: impl FnMut(&mut Self, &mut Frames),
+    ) -> bool {
+        for _ in 0..TURN {
+            match socket(self).recv(frames) {
+                Ok(true) => each(self, frames),
+                Ok(false) => return false,
+                Err(error) => {
+                    tracing::error!(%error, "a socket cannot be read");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
