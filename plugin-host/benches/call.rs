@@ -43,7 +43,7 @@ fn main() {
         let fields = Fields {
             pipeline: frame.slice(0..8),
             client: frame.slice(8..16),
-            stage: frame.slice(16..17),
+            stage: 0,
             function: frame.slice(17..30),
             cache: Bytes::new(),
             payload: frame.slice(30..),

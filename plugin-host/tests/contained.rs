@@ -33,7 +33,7 @@ fn call_with(
     let call = Call::new(services, &cancelled)
         .pipeline("job")
         .client("client")
-        .stage("0")
+        .stage(0)
         .function("server.function")
         .cache_key("key")
         .worker("worker")

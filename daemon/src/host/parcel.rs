@@ -18,7 +18,7 @@ pub(super) struct LeaseContext {
     pub(super) pipeline: String,
     pub(super) client: String,
     pub(super) functions: String,
-    pub(super) stage: String,
+    pub(super) stage: i64,
     /// How many results a lease may yield before the node gives more room.
     pub(super) results: u64,
     /// How many bytes of them.

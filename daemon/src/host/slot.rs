@@ -128,7 +128,7 @@ impl Lease<'_> {
         let call = Call::new(&services, &task.cancelled)
             .pipeline(&context.pipeline)
             .client(&context.client)
-            .stage(&context.stage)
+            .stage(context.stage)
             .function(&context.functions)
             .cache_key(key.of(task))
             .worker(&self.shared.name)

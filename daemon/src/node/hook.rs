@@ -14,7 +14,7 @@ pub fn to_plugin(message: &Message, identity: Identity) -> pylm_plugin_host::Mes
     let fields = Fields {
         pipeline: header.pipeline.bytes(),
         client: header.client.bytes(),
-        stage: header.stage.to_string().into(),
+        stage: header.stage,
         function: header.function.bytes(),
         cache,
         payload: message.payload.clone(),
@@ -28,7 +28,7 @@ pub fn from_plugin(message: pylm_plugin_host::Message, original: &Message, ident
     let header = &original.header;
     let same = message.pipeline() == header.pipeline.as_str()
         && message.client() == header.client.as_str()
-        && message.stage() == header.stage.to_string()
+        && message.stage() == header.stage
         && message.function() == header.function.as_str();
     let header = if same {
         Arc::clone(header)
@@ -38,7 +38,7 @@ pub fn from_plugin(message: pylm_plugin_host::Message, original: &Message, ident
             // Whose result it is does not change: topics are given by route.
             client: header.client.clone(),
             function: Name::from(message.function()),
-            stage: message.stage().parse().unwrap_or_default(),
+            stage: message.stage(),
             job: header.job,
         })
     };

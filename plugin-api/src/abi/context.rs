@@ -39,10 +39,10 @@ pub struct Context {
     // These live as long as the call does; the methods never give them out for longer than `&self`.
     pub(crate) pipeline: RStr<'static>,
     pub(crate) client: RStr<'static>,
-    pub(crate) stage: RStr<'static>,
     pub(crate) function: RStr<'static>,
     pub(crate) cache_key: RStr<'static>,
     pub(crate) worker: RStr<'static>,
+    pub(crate) stage: i64,
     pub(crate) number: u64,
     pub(crate) attempt: u32,
     pub(crate) deadline: ROption<Clock>,
@@ -67,9 +67,9 @@ impl Context {
         self.client.into()
     }
 
-    /// The number of the stage, as decimal text.
-    pub fn stage(&self) -> &str {
-        self.stage.into()
+    /// The step within a pipelined call, from 0.
+    pub fn stage(&self) -> i64 {
+        self.stage
     }
 
     /// What the message asks for: `server.function`, one for each stage.

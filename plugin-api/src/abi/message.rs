@@ -12,10 +12,10 @@ use super::{Payload, Text};
 pub struct Message {
     pipeline: Text,
     client: Text,
-    stage: Text,
     function: Text,
     cache: Text,
     payload: Payload,
+    stage: i64,
 }
 
 impl Message {
@@ -34,9 +34,9 @@ impl Message {
         &self.client
     }
 
-    /// The number of the stage, as decimal text.
-    pub fn stage(&self) -> &str {
-        &self.stage
+    /// The step within a pipelined call, from 0.
+    pub fn stage(&self) -> i64 {
+        self.stage
     }
 
     /// What the message asks for: `server.function`, one for each stage.
@@ -75,8 +75,8 @@ impl Message {
 
     /// The same message at another stage.
     #[must_use]
-    pub fn with_stage(mut self, stage: impl Into<Text>) -> Message {
-        self.stage = stage.into();
+    pub fn with_stage(mut self, stage: i64) -> Message {
+        self.stage = stage;
         self
     }
 
@@ -101,9 +101,9 @@ impl Message {
         self
     }
 
-    /// The six parts by reference, in the order in which they are declared.
+    /// The names by reference, and the payload, in the order in which they are declared.
     #[cfg(feature = "host")]
-    pub(crate) fn parts(&self) -> ([&Text; 5], &Payload) {
-        ([&self.pipeline, &self.client, &self.stage, &self.function, &self.cache], &self.payload)
+    pub(crate) fn parts(&self) -> ([&Text; 4], &Payload) {
+        ([&self.pipeline, &self.client, &self.function, &self.cache], &self.payload)
     }
 }

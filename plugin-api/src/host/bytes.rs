@@ -14,8 +14,8 @@ pub struct Fields {
     pub pipeline: Bytes,
     /// The client.
     pub client: Bytes,
-    /// The stage, as decimal text.
-    pub stage: Bytes,
+    /// The step within a pipelined call.
+    pub stage: i64,
     /// `server.function`, one for each stage.
     pub function: Bytes,
     /// A cache key.
@@ -39,36 +39,36 @@ impl fmt::Display for NotText {
 
 impl std::error::Error for NotText {}
 
-const NAMES: [&str; 5] = ["pipeline", "client", "stage", "function", "cache"];
+const NAMES: [&str; 4] = ["pipeline", "client", "function", "cache"];
 
 impl TryFrom<Fields> for Message {
     type Error = NotText;
 
     fn try_from(fields: Fields) -> Result<Message, NotText> {
         let Fields { pipeline, client, stage, function, cache, payload } = fields;
-        let all = Arc::new([pipeline, client, stage, function, cache, payload]);
+        let all = Arc::new([pipeline, client, function, cache, payload]);
         for (field, name) in all.iter().zip(NAMES) {
             std::str::from_utf8(field).map_err(|_| NotText { field: name })?;
         }
-        // SAFETY: the first five were just checked.
+        // SAFETY: the first four were just checked.
         let text = |index: usize| unsafe { Text::from_payload(share(&all, index)) };
         Ok(Message::default()
             .with_pipeline(text(0))
             .with_client(text(1))
-            .with_stage(text(2))
-            .with_function(text(3))
-            .with_cache(text(4))
-            .with_payload(share(&all, 5)))
+            .with_stage(stage)
+            .with_function(text(2))
+            .with_cache(text(3))
+            .with_payload(share(&all, 4)))
     }
 }
 
 impl From<Message> for Fields {
     fn from(message: Message) -> Fields {
-        let ([pipeline, client, stage, function, cache], _) = message.parts();
+        let ([pipeline, client, function, cache], _) = message.parts();
         Fields {
             pipeline: as_bytes(pipeline.as_payload()),
             client: as_bytes(client.as_payload()),
-            stage: as_bytes(stage.as_payload()),
+            stage: message.stage(),
             function: as_bytes(function.as_payload()),
             cache: as_bytes(cache.as_payload()),
             payload: message.into_payload().into_bytes(),
@@ -113,7 +113,7 @@ fn as_bytes(payload: &Payload) -> Bytes {
 }
 
 /// The part of a message that `fields` keep.
-fn share(fields: &Arc<[Bytes; 6]>, index: usize) -> Payload {
+fn share(fields: &Arc<[Bytes; 5]>, index: usize) -> Payload {
     if fields[index].is_empty() {
         return Payload::empty();
     }
@@ -128,8 +128,8 @@ fn own(payload: &Payload) -> Option<Bytes> {
         // SAFETY: only this file makes payloads with this table, and always over an `Arc<Bytes>` that they hold.
         std::slice::from_ref(unsafe { &*owner.cast::<Bytes>() })
     } else if std::ptr::eq(table, &SIX) {
-        // SAFETY: only this file makes payloads with this table, and always over an `Arc<[Bytes; 6]>` that they hold.
-        unsafe { &*owner.cast::<[Bytes; 6]>() }
+        // SAFETY: only this file makes payloads with this table, and always over an `Arc<[Bytes; 5]>` that they hold.
+        unsafe { &*owner.cast::<[Bytes; 5]>() }
     } else {
         return None;
     };
@@ -144,9 +144,9 @@ fn own(payload: &Payload) -> Option<Bytes> {
 /// The owner is an `Arc<Bytes>`.
 static ONE: BufferTable = BufferTable { shared: true, clone: clone_arc::<Bytes>, drop: drop_arc::<Bytes> };
 
-/// The owner is an `Arc<[Bytes; 6]>`.
+/// The owner is an `Arc<[Bytes; 5]>`.
 static SIX: BufferTable =
-    BufferTable { shared: true, clone: clone_arc::<[Bytes; 6]>, drop: drop_arc::<[Bytes; 6]> };
+    BufferTable { shared: true, clone: clone_arc::<[Bytes; 5]>, drop: drop_arc::<[Bytes; 5]> };
 
 unsafe extern "C" fn clone_arc<T>(data: *const u8, _: usize, owner: *const ()) -> BufferOwner {
     // SAFETY: the payload that is cloned holds a count of this owner.
@@ -168,7 +168,7 @@ mod tests {
         Fields {
             pipeline: frame.slice(0..3),
             client: frame.slice(4..10),
-            stage: frame.slice(11..12),
+            stage: 1,
             function: frame.slice(13..28),
             cache: Bytes::new(),
             payload: frame.slice(33..),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn names_that_are_not_utf8_are_refused_by_name() {
-        let fields = Fields { stage: Bytes::from_static(b"\xff"), ..fields() };
-        assert_eq!(Message::try_from(fields), Err(NotText { field: "stage" }));
+        let fields = Fields { client: Bytes::from_static(b"\xff"), ..fields() };
+        assert_eq!(Message::try_from(fields), Err(NotText { field: "client" }));
     }
 }

@@ -22,10 +22,10 @@ impl<'a> Call<'a> {
             context: Context {
                 pipeline: empty,
                 client: empty,
-                stage: empty,
                 function: empty,
                 cache_key: empty,
                 worker: empty,
+                stage: 0,
                 number: 0,
                 attempt: 1,
                 deadline: ROption::RNone,
@@ -51,10 +51,10 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The stage, as decimal text.
+    /// The step within a pipelined call.
     #[must_use]
-    pub fn stage(mut self, stage: &'a str) -> Call<'a> {
-        self.context.stage = text(stage);
+    pub fn stage(mut self, stage: i64) -> Call<'a> {
+        self.context.stage = stage;
         self
     }
 

@@ -175,7 +175,7 @@ impl<'a> CallBuilder<'a> {
         let call = Call::new(&self.plugin.cache, &self.cancelled)
             .pipeline("job")
             .client("client")
-            .stage("0")
+            .stage(0)
             .function(&stages)
             .cache_key(self.cache_key)
             .worker(self.worker)

@@ -126,7 +126,7 @@ impl Native<'_> {
                     pipeline: pipeline.to_owned(),
                     client: client.to_owned(),
                     functions: functions.to_owned(),
-                    stage: stage.to_string(),
+                    stage: stage.cast_signed(),
                     results,
                     results_bytes,
                 };

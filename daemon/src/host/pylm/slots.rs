@@ -120,12 +120,11 @@ fn work(bytes: &[u8], shared: &Shared, answer: &mut dyn FnMut(&[u8])) {
         error!(function = message.function, stage = message.stage, "this worker has no such function");
         return answer(WENT_WRONG);
     };
-    let (services, cancelled, stage) =
-        (HostServices(shared), AtomicBool::new(false), message.stage.to_string());
+    let (services, cancelled) = (HostServices(shared), AtomicBool::new(false));
     let call = Call::new(&services, &cancelled)
         .pipeline(message.pipeline)
         .client(message.client)
-        .stage(&stage)
+        .stage(message.stage)
         .function(message.function)
         .cache_key(message.cache)
         .worker(&shared.name);
