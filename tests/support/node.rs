@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pylm_client::ClientOptions;
+use pylm_client::blocking::Client;
+
 use crate::address::ANY_PORT;
 use crate::process::Process;
 use crate::programs::{Profile, programs};
@@ -65,6 +68,17 @@ impl Node {
             ["--db", &*self.db],
         ];
         Self::start_at(profile, &flags.concat(), args)
+    }
+
+    /// A native client of it, connected.
+    ///
+    /// # Panics
+    /// Where the node does not greet.
+    #[must_use]
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        let options = ClientOptions::new(&*self.db).patience(START);
+        Client::connect(options).unwrap_or_else(|error| panic!("no client: {error}"))
     }
 
     #[track_caller]
