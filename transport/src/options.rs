@@ -44,7 +44,8 @@ pub struct Options {
     /// Largest frame to accept, in bytes; a peer that sends a larger one is disconnected. Without a limit, a header
     /// alone makes libzmq allocate what it claims.
     pub max_message_size: Option<u64>,
-    /// How long a closing socket goes on sending what waits. What is left then is dropped.
+    /// How long a closing socket goes on sending what waits, in the background. What is left then is dropped. Zero is
+    /// stretched to 100 ms, so that a multipart being written does not break off.
     pub linger: Duration,
     /// Time for the greeting of a new connection; whoever sends garbage instead is disconnected after it.
     pub handshake_interval: Duration,

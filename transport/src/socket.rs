@@ -64,6 +64,10 @@ impl SocketKind {
     }
 }
 
+/// What a socket that is to close at once gets nevertheless: libzmq aborts the process when a connection breaks at the
+/// moment in which it throws away a half-written multipart (its issue 3442).
+const LEAST_LINGER: Duration = Duration::from_millis(100);
+
 /// What a socket is ready for, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Events {
@@ -92,6 +96,10 @@ unsafe impl Send for Socket {}
 impl Drop for Socket {
     fn drop(&mut self) {
         self.stop_monitor();
+        // A refusal only shortens the time that the peers get.
+        if self.get_int(zmq_sys::ZMQ_LINGER as c_int).is_ok_and(|linger| linger == 0) {
+            let _ = self.set_linger(LEAST_LINGER);
+        }
         // SAFETY: the socket is alive and nobody can use it after this.
         unsafe { zmq_sys::zmq_close(self.raw.as_ptr()) };
     }

@@ -1,4 +1,5 @@
 //! Multiparts go whole or stay whole with the sender.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -222,10 +223,9 @@ fn a_peer_that_goes_meanwhile_never_splits_a_multipart() {
                 pull.connect(if round % 2 == 0 { &endpoint } else { &inproc }).unwrap();
                 for _ in 0..round % 40 + 1 {
                     assert!(pull.wait_readable(Some(LONG)).unwrap(), "the sender got stuck");
-                    while pull.recv(&mut frames).unwrap() {
+                    if pull.recv(&mut frames).unwrap() {
                         let order: Vec<u8> = frames.iter().map(|frame| frame[0]).collect();
                         assert_eq!(order, (0..PARTS).collect::<Vec<_>>(), "a multipart was split");
-                        break;
                     }
                 }
             }

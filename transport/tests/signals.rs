@@ -1,4 +1,5 @@
 //! A signal does not disturb a socket. Alone in its program, because a signal handler is the whole process's.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code)]
 
 use std::os::unix::thread::JoinHandleExt;

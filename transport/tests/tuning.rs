@@ -1,4 +1,5 @@
 //! The process is prepared as promised.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use pylm_transport::{raise_file_limit, tune_allocator};
 use rustix::process::{Resource, getrlimit};
