@@ -1,9 +1,9 @@
 //! The worker host: runs the functions of plugins for a node, natively or in pylm's way.
 //!
-//! One thread moves messages ([`native`], or [`pylm`] where the node is a Python one), and never waits for anything but
-//! news; a thread for each slot runs functions. They meet in [`shared`]. Leases come to the slots in parcels
-//! ([`parcel`], [`queue`]); each slot packs what comes of them ([`outbox`]), and what was sent is kept until the node has
-//! taken it ([`untaken`]).
+//! One thread moves messages (`native`, or `pylm` where the node is a Python one), and never waits for anything but
+//! news; a thread for each slot runs functions. They meet in `shared`. Leases come to the slots in parcels
+//! (`parcel`, `queue`); each slot packs what comes of them (`outbox`), and what was sent is kept until the node has
+//! taken it (`untaken`).
 
 mod cache;
 mod calls;

@@ -1,7 +1,7 @@
 //! A node: one thread that routes, and the threads of its hooks.
 //!
 //! A message travels one way through it, and the files show that way:
-//! [`ingress`] → [`scatter`] → [`dispatch`] → (worker) → [`gather`] → [`route`] → [`egress`].
+//! `ingress` → `scatter` → `dispatch` → (worker) → `gather` → `route` → `egress`.
 
 pub mod bounds;
 mod cache;
