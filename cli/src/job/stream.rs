@@ -87,7 +87,7 @@ pub(crate) async fn stream(
             // An error in the input ends the job; else what ends it is the last result.
             read = &mut reading, if !is_read => match outcome_of(read) {
                 Ok(()) => is_read = true,
-                Err(failure) => break Err(failure),
+                Err(failure) => break Err(output_closed(writing).await.unwrap_or(failure)),
             },
             wrote = &mut writing => break match outcome_of(wrote) {
                 Ok(()) if !is_read => all_was_read(reading).await,
@@ -136,6 +136,12 @@ fn spawn(
 
 fn outcome_of(task: Result<Result<(), Failure>, oneshot::error::RecvError>) -> Result<(), Failure> {
     task.unwrap_or_else(|_| Err(Failure::Running("a thread of the job panicked".into())))
+}
+
+/// The input has failed: perhaps only because nobody takes the output any more, which ends the job too.
+async fn output_closed(writing: Task) -> Option<Failure> {
+    let wrote = timeout(REFRESH, writing).await.ok()?;
+    outcome_of(wrote).err().filter(|failure| matches!(failure, Failure::OutputClosed))
 }
 
 /// The last result is there: either all was read, or the job was cancelled at the node.

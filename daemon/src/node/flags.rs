@@ -241,11 +241,13 @@ impl Flags {
     fn watch(&self, node: Node, workers: Vec<Supervisor>) -> anyhow::Result<ExitCode> {
         let control = node.control();
         let mut draining_since = None;
+        let mut told = false;
         while !node.has_ended() {
             std::thread::sleep(Duration::from_millis(100));
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > Duration::from_secs(self.drain_limit) {
+                let over = since.elapsed() > Duration::from_secs(self.drain_limit);
+                if over && !std::mem::replace(&mut told, true) {
                     tracing::warn!(
                         seconds = self.drain_limit,
                         "not everything has ended within --drain-limit"

@@ -245,7 +245,10 @@ impl Router {
 
     /// Whether everything that was accepted has ended, and clients that are there have had it.
     fn is_drained(&self) -> bool {
-        self.ledger.totals().under_way == 0 && self.clients.values().all(Client::is_served)
+        self.ledger.totals().under_way == 0
+            && self.clients.iter().all(|(job, client)| {
+                client.is_served() || (matches!(client, Client::Pylm(_)) && !self.is_subscribed(job))
+            })
     }
 
     /// Tells peers, and lets the sockets send for so long what they have taken.

@@ -49,6 +49,9 @@ pub fn options(config: &NodeConfig) -> Options {
     }
 }
 
+/// The longest topic that may be subscribed to, in bytes, and the byte before it. Whoever wants a longer one is disconnected.
+const TOPIC: u64 = 256;
+
 /// Opens and binds one socket.
 pub fn bind(
     context: &Context,
@@ -57,7 +60,12 @@ pub fn bind(
     flag: &'static str,
     address: &str,
 ) -> Result<Bound, BindError> {
-    let socket = context.socket(kind, &options(config))?;
+    let mut options = options(config);
+    if kind == SocketKind::Xpub {
+        // All that comes in here are subscriptions, and libzmq keeps every byte of their topics.
+        options.max_message_size = Some(TOPIC);
+    }
+    let socket = context.socket(kind, &options)?;
     let endpoint = socket.bind(address).map_err(|source| BindError::Address {
         flag,
         address: address.to_owned(),

@@ -24,7 +24,7 @@ impl Router {
         };
         frames.push(Frame::from_bytes(reply));
         if let Err(error) = self.db.socket.send(frames) {
-            tracing::warn!(%error, "a reply of the cache service could not be sent");
+            tracing::debug!(%error, "a reply of the cache service could not be sent");
         }
     }
 
