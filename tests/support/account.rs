@@ -59,7 +59,7 @@ impl Node {
     #[must_use]
     #[track_caller]
     pub fn account(&self) -> Account {
-        let line = self.process.wait_for_line(" ended ", Duration::ZERO);
+        let line = self.process.wait_for_line(" ended accepted=", Duration::ZERO);
         let account = Account::parse(&line).unwrap_or_else(|| panic!("no account: {line}"));
         let ended = account.done + account.failed + account.cancelled;
         assert_eq!(account.accepted, ended + account.under_way, "the sum does not come out: {account:?}");

@@ -1,0 +1,332 @@
+//! How programs start and end: in order, with the right exit code, and nothing left under way.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pylm_client::JobOptions;
+use pylm_tests::checked_job::CheckedJob;
+use pylm_tests::deadline::{Deadline, deadline};
+use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::process::Process;
+use pylm_tests::programs::{Profile, programs};
+use rustix::process::{Pid, Signal, kill_process};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is at once, on a machine that is busy.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+fn limit() -> Deadline {
+    // The first test also builds the programs.
+    deadline(Duration::from_secs(900))
+}
+
+fn program(name: &str) -> &'static Path {
+    programs(Profile::Debug).program(name)
+}
+
+fn host(db: &str, name: &str) -> WorkerHost {
+    WorkerHost::start(db, &["testing"], name, &["--slots", "2"])
+}
+
+/// `pylm job`, with something on its standard input.
+fn job(db: &str, function: &str, input: &str, args: &[&str]) -> Process {
+    let plan = Process::plan("pylm job", program("pylm")).args(["job", function, "--db", db]).args(args);
+    let mut job = plan.start();
+    job.write_stdin(input.as_bytes());
+    job.close_stdin();
+    job
+}
+
+/// Wait until something holds.
+#[track_caller]
+fn wait_until(what: &str, wanted: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !wanted() {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn file_is(path: &Path, text: &str) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|read| read == text)
+}
+
+/// The child processes of a process.
+fn children(process: &Process) -> Vec<i32> {
+    let path = format!("/proc/{0}/task", process.id());
+    let tasks = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn ctrl_c_cancels_the_job_and_tells_its_functions() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let file = host.process.folder().join("sign");
+    let mut job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
+    wait_until("the function begins", || file_is(&file, "begun"));
+    job.signal(Signal::INT);
+    assert_eq!(job.wait(AT_ONCE).code(), Some(130));
+    wait_until("the function hears that it is cancelled", || file_is(&file, "begun cancelled"));
+    let account = node.end(AT_ONCE);
+    assert_eq!((account.accepted, account.cancelled), (1, 1));
+}
+
+#[test]
+fn a_closed_pipe_cancels_the_job_and_is_no_error() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let code = host.process.folder().join("code");
+    let script = format!(
+        "(yes | {} job server.echo --db {}; echo $? > {}) | head -n 3",
+        program("pylm").display(),
+        node.db,
+        code.display()
+    );
+    let mut pipe = Process::plan("a pipe", "sh").args(["-c", &script]).start();
+    pipe.wait_for_success(PATIENCE);
+    assert_eq!(pipe.stdout_lines(), ["y"; 3]);
+    wait_until("pylm ends with 0", || file_is(&code, "0\n"));
+    let account = node.end(PATIENCE);
+    assert!(account.done >= 3 && account.failed == 0, "{account:?}");
+}
+
+#[test]
+fn a_client_that_is_dropped_leaves_nothing_under_way() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let file = host.process.folder().join("sign");
+    let client = node.client();
+    let (sender, results) = client.job("server.until_cancelled", JobOptions::new());
+    sender.send(file.display().to_string()).unwrap();
+    wait_until("the function begins", || file_is(&file, "begun"));
+    drop((sender, results, client));
+    wait_until("the function hears that it is cancelled", || file_is(&file, "begun cancelled"));
+    assert_eq!(node.end(AT_ONCE).cancelled, 1);
+}
+
+#[test]
+fn a_client_that_is_killed_is_waited_for_and_then_its_job_is_cancelled() {
+    let _limit = limit();
+    let node = Node::start(&["--client-grace", "1"]);
+    let host = host(&node.db, "host");
+    let file = host.process.folder().join("sign");
+    let mut job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
+    wait_until("the function begins", || file_is(&file, "begun"));
+    job.kill();
+    wait_until("the function hears that it is cancelled", || file_is(&file, "begun cancelled"));
+    assert_eq!(node.end(AT_ONCE).cancelled, 1);
+}
+
+#[test]
+fn exit_codes_tell_how_it_went() {
+    let _limit = limit();
+    let node = Node::start(&["--function-wait", "1"]);
+    let _host = host(&node.db, "host");
+    let code = |function: &str, input: &str, args: &[&str]| {
+        let mut job = job(&node.db, function, input, args);
+        (job.wait(PATIENCE).code(), job.stdout_lines())
+    };
+    assert_eq!(
+        code("server.echo", "a\nb\n", &["--ordered"]),
+        (Some(0), vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert_eq!(code("server.fail", "a\n", &[]).0, Some(3));
+    assert_eq!(code("server.missing", "a\n", &[]).0, Some(3));
+
+    let usage = |name: &str, args: &[&str]| {
+        let mut process = Process::plan(name, program(name)).args(args).start();
+        process.close_stdin();
+        process.wait(PATIENCE).code()
+    };
+    assert_eq!(usage("pylm", &["job", "nodot"]), Some(2));
+    let [nobody] = pylm_tests::address::free();
+    assert_eq!(usage("pylm", &["job", "server.echo", "--db", &nobody, "--wait", "300ms"]), Some(1));
+    assert_eq!(usage("pylm", &["run", "--plugin", "nowhere", "echo"]), Some(2));
+    assert_eq!(usage("pylmd", &["--plugin", "nowhere"]), Some(2));
+    assert_eq!(usage("pylmd", &["--no-such-flag"]), Some(2));
+    assert_eq!(usage("pylm-worker", &["--db", &node.db, "--plugin", "nowhere"]), Some(2));
+    assert_eq!(usage("pylm-worker", &["--db", &node.db]), Some(2));
+}
+
+#[test]
+fn failed_messages_are_kept_to_be_fed_in_again() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let errors = host.process.folder().join("failed");
+    let errors = errors.to_str().unwrap();
+    // A message that is no number fails; the number of milliseconds is slept.
+    let mut first = job(&node.db, "server.sleep_for", "1\none\n2\ntwo\n", &["--errors", errors]);
+    assert_eq!(first.wait(PATIENCE).code(), Some(3));
+    let mut failed: Vec<_> = std::fs::read_to_string(errors).unwrap().lines().map(str::to_owned).collect();
+    failed.sort();
+    assert_eq!(failed, ["one", "two"]);
+    let mut again = job(&node.db, "server.echo", "", &["--ordered", errors]);
+    again.wait_for_success(PATIENCE);
+    assert_eq!(again.stdout_lines().len(), 2);
+}
+
+#[test]
+fn sigterm_lets_the_node_finish_what_it_accepted() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let _hosts = ["host1", "host2"].map(|name| host(&node.db, name));
+    let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 4_000) };
+    let job = job.start(&node.db);
+    job.wait_for(500, PATIENCE);
+    let account = node.end(PATIENCE);
+    assert_eq!((account.failed, account.cancelled), (0, 0));
+    assert_eq!(account.done, 4_000, "all of them had been submitted");
+    job.assert_every_answer_once(PATIENCE);
+}
+
+#[test]
+fn a_second_sigterm_ends_a_node_at_once() {
+    let _limit = limit();
+    let mut node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let file = host.process.folder().join("sign");
+    let _job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
+    wait_until("the function begins", || file_is(&file, "begun"));
+    node.process.signal(Signal::TERM);
+    node.process.wait_for_line("draining", PATIENCE);
+    node.process.signal(Signal::TERM);
+    node.process.wait(AT_ONCE);
+    assert_eq!(node.account().under_way, 1);
+}
+
+#[test]
+fn a_node_gives_up_draining_after_its_limit() {
+    let _limit = limit();
+    let mut node = Node::start(&["--drain-limit", "1"]);
+    let host = host(&node.db, "host");
+    let file = host.process.folder().join("sign");
+    let _job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
+    wait_until("the function begins", || file_is(&file, "begun"));
+    node.process.signal(Signal::TERM);
+    node.process.wait(AT_ONCE);
+    assert_eq!(node.account().under_way, 1);
+}
+
+#[test]
+fn sigterm_lets_a_host_finish_and_give_back_the_rest() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let [mut leaving, _staying] = ["leaving", "staying"].map(|name| host(&node.db, name));
+    let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 4_000) };
+    let job = job.start(&node.db);
+    job.wait_for(500, PATIENCE);
+    leaving.process.signal(Signal::TERM);
+    leaving.process.wait_for_success(PATIENCE);
+    assert!(job.progress().results < 4_000, "the host has only left when all was over");
+    job.assert_every_answer_once(PATIENCE);
+    assert_eq!(node.end(PATIENCE).done, 4_000);
+}
+
+#[test]
+fn a_second_sigterm_ends_a_host_at_once_and_its_message_goes_elsewhere() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let mut first = host(&node.db, "first");
+    let file = first.process.folder().join("sign");
+    let mut job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
+    wait_until("the function begins", || file_is(&file, "begun"));
+    first.process.signal(Signal::TERM);
+    assert!(first.process.find_line(Duration::from_millis(300), |_| false).is_none());
+    first.process.signal(Signal::TERM);
+    first.process.wait(AT_ONCE);
+    std::fs::remove_file(&file).unwrap();
+    let _second = host(&node.db, "second");
+    wait_until("the function begins again", || file_is(&file, "begun"));
+    job.signal(Signal::INT);
+    job.wait(AT_ONCE);
+    assert_eq!(node.end(PATIENCE).cancelled, 1);
+}
+
+#[test]
+fn a_service_manager_is_told() {
+    let _limit = limit();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = |name: &str| {
+        let path = folder.path().join(name);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        (path, socket)
+    };
+    let heard = |socket: &UnixDatagram| {
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let (path, of_node) = socket("node");
+    let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"]
+        .map(|flag| [flag, pylm_tests::address::ANY_PORT]);
+    let mut node =
+        Process::plan("pylmd", program("pylmd")).args(addresses.concat()).env("NOTIFY_SOCKET", &path).start();
+    assert_eq!(heard(&of_node), "READY=1");
+    let ready = node.wait_for_line(" ready ", PATIENCE);
+    let db = pylm_tests::ready::Ready::parse(&ready).unwrap().field("db");
+
+    let (path, of_host) = socket("host");
+    let mut host = Process::plan("pylm-worker", program("pylm-worker"))
+        .args(["--db", &db, "--plugin", "testing"])
+        .env("NOTIFY_SOCKET", &path)
+        .start();
+    assert_eq!(heard(&of_host), "READY=1");
+
+    for (process, socket) in [(&mut host, &of_host), (&mut node, &of_node)] {
+        process.signal(Signal::TERM);
+        assert_eq!(heard(socket), "STOPPING=1");
+        process.wait_for_success(PATIENCE);
+    }
+}
+
+#[test]
+fn a_local_worker_host_that_is_killed_is_started_again() {
+    let _limit = limit();
+    let node = Node::start(&["--workers", "2", "--plugin", "testing"]);
+    wait_until("both hosts run", || children(&node.process).len() == 2);
+    let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 6_000) };
+    let job = job.start(&node.db);
+    job.wait_for(500, PATIENCE);
+    let before = children(&node.process);
+    kill_process(Pid::from_raw(before[0]).unwrap(), Signal::KILL).unwrap();
+    wait_until("another host runs", || {
+        let now = children(&node.process);
+        now.len() == 2 && !now.contains(&before[0]) && now.contains(&before[1])
+    });
+    job.assert_every_answer_once(PATIENCE);
+    let hosts = children(&node.process);
+    assert_eq!(node.end(PATIENCE).done, 6_000);
+    for host in hosts {
+        assert!(!Path::new(&format!("/proc/{host}")).exists(), "a host has outlived its node");
+    }
+}
+
+#[test]
+fn a_stuck_or_dead_child_of_a_worker_host_is_replaced() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let host = host(&node.db, "host");
+    let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 3_000) };
+    let job = job.start(&node.db);
+    job.wait_for(200, PATIENCE);
+    let dead = children(&host.process)[0];
+    kill_process(Pid::from_raw(dead).unwrap(), Signal::KILL).unwrap();
+    job.wait_for(1_000, PATIENCE);
+    let stuck = children(&host.process)[0];
+    assert_ne!(stuck, dead);
+    kill_process(Pid::from_raw(stuck).unwrap(), Signal::STOP).unwrap();
+    wait_until("the child is replaced", || children(&host.process).first().is_some_and(|now| *now != stuck));
+    job.assert_every_answer_once(PATIENCE);
+    assert_eq!(node.end(PATIENCE).done, 3_000);
+}
