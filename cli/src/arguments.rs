@@ -148,7 +148,7 @@ Examples:
       pylm run --plugin libshout.so shout names.txt
 
   A plugin that was installed, with a setting, on two worker hosts:
-      pylm run --plugin wordcount --set wordcount.lowercase=true --workers 2 count --each-file book.txt
+      pylm run --plugin wordcount --set wordcount.chunk=100000 --workers 2 count --each-file book.txt
 
 The node and its worker hosts listen on this machine only, on ports that nobody else uses, and end with the job.")]
 pub(crate) struct RunArguments {

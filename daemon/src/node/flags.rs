@@ -39,16 +39,16 @@ Examples:
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
 capitals. The flag wins, then the environment, then the file.
 
-Exit codes: 0 ended as told, 1 failed while running, 2 wrong usage, configuration or plugin."
+Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration or plugin."
 )]
 pub struct Flags {
-    /// A plugin whose hooks the node runs: a path, a file name, or a bare name
+    /// A plugin whose hooks the node runs, and --workers the functions: a path, a file name, or a bare name; can be repeated
     #[arg(long, value_name = "PLUGIN")]
     plugin: Vec<PathBuf>,
-    /// A folder in which plugins are looked for
+    /// A folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     plugin_dir: Vec<PathBuf>,
-    /// A setting of a plugin
+    /// A setting of a plugin; can be repeated
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     set: Vec<PluginSetting>,
     /// Start this many worker hosts on this machine, with the same plugins, and watch them
@@ -107,7 +107,7 @@ pub struct Flags {
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
-    /// A function that pylm workers have; without any, they get all that no native worker host offers
+    /// A function that pylm workers have; without any, they get all that no native worker host offers; can be repeated
     #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
     pylm_functions: Vec<String>,
 
@@ -194,6 +194,7 @@ impl Flags {
         if let Err(error) = pylm_transport::raise_file_limit() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
+        let offers = plugins.functions().next().is_some();
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         let node = Node::start(self.node(plugins))?;
@@ -219,6 +220,11 @@ impl Flags {
             "ready"
         );
         service::notify_ready();
+        if offers && self.workers == 0 {
+            tracing::info!(
+                "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers"
+            );
+        }
         self.watch(node, workers)
     }
 

@@ -176,8 +176,8 @@ impl Router {
         self.poller.waker()
     }
 
-    /// Routes until the node is told to end.
-    pub(crate) fn run(mut self) {
+    /// Routes until the node is told to end; whether nothing was under way then.
+    pub(crate) fn run(mut self) -> bool {
         let mut ready = Vec::new();
         let mut next_tick = Instant::now() + TICK;
         loop {
@@ -215,7 +215,7 @@ impl Router {
             }
             ready.iter().for_each(|&key| self.wake(key));
         }
-        self.say_goodbye(LINGER);
+        self.say_goodbye(LINGER)
     }
 
     /// Sends what this turn has brought together.
@@ -252,7 +252,7 @@ impl Router {
     }
 
     /// Tells peers, and lets the sockets send for so long what they have taken.
-    fn say_goodbye(&mut self, linger: Duration) {
+    fn say_goodbye(&mut self, linger: Duration) -> bool {
         let publishers = self.lines.iter().map(|line| &line.publisher);
         for bound in publishers.chain([&self.db]) {
             if let Err(error) = bound.socket.set_linger(linger) {
@@ -271,6 +271,7 @@ impl Router {
             under_way = totals.under_way,
             "ended"
         );
+        totals.under_way == 0
     }
 
     /// Counts what came in and makes no sense, and says so.

@@ -37,7 +37,7 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The system refused a thread or a poller.
-    #[error("cannot start the routing thread: {0}")]
+    #[error("cannot start the routing thread")]
     System(#[from] io::Error),
 }
 
@@ -49,7 +49,7 @@ pub struct Node {
     commands: Sender<Command>,
     waker: Waker,
     draining: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<bool>,
 }
 
 impl Node {
@@ -89,8 +89,8 @@ impl Node {
         self.thread.is_finished()
     }
 
-    /// Waits until the routing thread has ended; false when it panicked.
+    /// Waits until the routing thread has ended; whether nothing was under way then, and it has not panicked.
     pub fn join(self) -> bool {
-        self.thread.join().is_ok()
+        self.thread.join().unwrap_or(false)
     }
 }

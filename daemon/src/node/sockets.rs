@@ -10,7 +10,7 @@ use std::io;
 pub enum BindError {
     /// One address cannot be bound.
     #[error(
-        "cannot bind --{flag} {address}: {source}; choose another address, or end the program that has this one"
+        "cannot bind --{flag} {address}: {why}; choose another address, or end the program that has this one"
     )]
     Address {
         /// The flag that names it.
@@ -18,10 +18,10 @@ pub enum BindError {
         /// The address.
         address: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// libzmq refuses to make a socket.
-    #[error("cannot open a socket: {0}; is the limit of open files (ulimit -n) high enough?")]
+    #[error("cannot open a socket; is the limit of open files (ulimit -n) high enough?")]
     Socket(#[from] io::Error),
 }
 
@@ -66,11 +66,8 @@ pub fn bind(
         options.max_message_size = Some(TOPIC);
     }
     let socket = context.socket(kind, &options)?;
-    let endpoint = socket.bind(address).map_err(|source| BindError::Address {
-        flag,
-        address: address.to_owned(),
-        source,
-    })?;
+    let endpoint =
+        socket.bind(address).map_err(|why| BindError::Address { flag, address: address.to_owned(), why })?;
     Ok(Bound { socket, address: advertised(&endpoint, config.advertise.as_deref()) })
 }
 
