@@ -9,6 +9,7 @@ use pylm_tests::programs::Profile;
 use pylm_tests::pylm::{self, Report};
 
 const CLIENT: Duration = Duration::from_secs(240);
+const END: Duration = Duration::from_secs(40);
 const JOB: [&str; 3] = ["--verify", "--function", "server.echo"];
 
 fn limit() -> Deadline {
@@ -39,6 +40,7 @@ fn ten_clients_at_once_get_their_own_answers() {
     for client in clients {
         report(client).assert_every_answer_once();
     }
+    assert_eq!(node.end(END).done, 100_000);
 }
 
 #[test]
@@ -53,6 +55,7 @@ fn a_killed_worker_takes_no_answer_with_it() {
     client.wait_for_line("100 results", CLIENT);
     doomed.kill();
     report(client).assert_every_answer_once();
+    assert_eq!(node.end(END).done, 10_000);
 }
 
 #[test]
@@ -76,4 +79,5 @@ fn a_client_that_reads_nothing_for_a_while_loses_nothing() {
     report(slow).assert_every_answer_once();
     let used = node.process.rss_bytes();
     assert!(used < 512 << 20, "the node holds {used} bytes");
+    assert_eq!(node.end(END).done, 101_000);
 }
