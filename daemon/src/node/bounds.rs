@@ -56,3 +56,5 @@ pub const GATHER: usize = 8_192;
 pub const GATHER_BYTES: usize = 64 << 20;
 /// How long the sockets of a node that has drained go on sending what they have taken.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// The first results of a pylm client's call wait so long for the call's own subscription, when another one is there.
+pub const PYLM_CROSSING: Duration = Duration::from_millis(250);

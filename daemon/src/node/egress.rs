@@ -1,5 +1,6 @@
 //! Egress: results and ends are counted, queued for their client, and sent as far as it has room.
 
+use super::bounds::PYLM_CROSSING;
 use super::ingress::PYLM_ERROR;
 use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
@@ -190,7 +191,14 @@ impl Router {
         let Some(Client::Pylm(stream)) = self.clients.get(job) else { return false };
         let place = self.publisher_of(stream);
         let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { return false };
+        // The subscription of an earlier call, which is closing, is not the one that these results are for. Waiting for the right
+        // one has an end, since anybody may connect.
+        let heard = stream.call == 0
+            || now.duration_since(stream.begun) >= PYLM_CROSSING
+            || place != Some(stream.line)
+            || self.lines[stream.line].calls.heard >= stream.call;
         if let Some(place) = place
+            && heard
             && !stream.is_flushed()
         {
             let line = &mut self.lines[place];

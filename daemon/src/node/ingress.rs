@@ -8,7 +8,7 @@ use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
 use pylm_protocol::palm::PalmMessage;
-use pylm_transport::{Frame, Frames};
+use pylm_transport::{Frame, Frames, MonitorEventKind};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,9 +25,12 @@ impl Router {
             Ok(_) => return self.garbage("pull", "a message without a client"),
             Err(error) => return self.garbage("pull", &error.to_string()),
         };
-        let job = match self.directory.find(palm.client, palm.pipeline) {
+        let call = if line == 0 { 0 } else { self.lines[line].calls.begun };
+        let known = self.directory.find(palm.client, palm.pipeline);
+        let of_this_call = |job: &JobKey| matches!(self.clients.get(*job), Some(Client::Pylm(stream)) if stream.call == call);
+        let job = match known.filter(of_this_call) {
             Some(job) => job,
-            None => self.open_pylm(line, &palm, now),
+            None => self.open_pylm((line, call), &palm, now),
         };
         let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { return };
         stream.active = now;
@@ -60,7 +63,7 @@ impl Router {
     }
 
     /// A pylm client has begun something new.
-    fn open_pylm(&mut self, line: usize, palm: &PalmMessage<'_>, now: Instant) -> JobKey {
+    fn open_pylm(&mut self, line: (usize, u64), palm: &PalmMessage<'_>, now: Instant) -> JobKey {
         let header = Arc::new(Header {
             pipeline: palm.pipeline.into(),
             client: palm.client.into(),
@@ -136,20 +139,43 @@ impl Router {
             return self.garbage("pub", "not a subscription");
         };
         let came = kind == 1;
-        self.lines[line].subscription(topic, came);
+        let place = line;
+        let line = &mut self.lines[place];
+        line.subscription(topic, came);
+        let listens = line.topics.contains_key(topic);
+        if came {
+            line.calls.subscription(true, listens);
+        }
+        let over = if came { 0 } else { line.calls.over + 1 };
         let Ok(client) = std::str::from_utf8(topic) else { return };
         let jobs: Vec<_> = self.directory.of_client(client).collect();
-        let listens = self.lines.iter().any(|line| line.topics.contains_key(topic));
         for job in jobs {
-            if let Some(Client::Pylm(stream)) = self.clients.get_mut(job) {
-                stream.active = now;
-            }
+            let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { continue };
+            stream.active = now;
+            // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that must not
+            // reach the next one.
+            let is_over =
+                if stream.call > 0 && stream.line == place { stream.call <= over } else { !listens };
             if came {
                 self.touch(job);
-            } else if !listens {
-                // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that
-                // must not reach the next one.
+            } else if is_over {
                 self.close(job);
+            }
+        }
+        if !came {
+            let line = &mut self.lines[place];
+            line.calls.subscription(false, listens);
+        }
+    }
+
+    /// Hears which PUSH sockets of a client have come and gone.
+    pub(crate) fn read_pull_monitor(&mut self, place: usize) {
+        let line = &mut self.lines[place];
+        while let Some(event) = line.monitor.next_event() {
+            match event.kind {
+                MonitorEventKind::HandshakeSucceeded => line.calls.push(true, true),
+                MonitorEventKind::Disconnected => line.calls.push(false, !line.topics.is_empty()),
+                _ => {}
             }
         }
     }

@@ -14,6 +14,7 @@ pub(super) enum Source {
     WorkerPull,
     Pull(usize),
     Publisher(usize),
+    PullMonitor(usize),
     Monitor(usize),
 }
 
@@ -32,6 +33,10 @@ impl Router {
                 let line = &mut self.lines[place];
                 (&mut line.publisher_ready, line.publisher.socket.events())
             }
+            Source::PullMonitor(place) => {
+                self.lines[place].monitor_ready = true;
+                return;
+            }
             Source::Monitor(place) => {
                 self.workers[place].monitor_ready = true;
                 return;
@@ -44,7 +49,9 @@ impl Router {
     pub(super) fn has_more(&self) -> bool {
         self.db_ready
             || self.worker_pull_ready
-            || self.lines.iter().any(|line| line.publisher_ready || (line.pull_ready && self.reads(line)))
+            || self.lines.iter().any(|line| {
+                line.publisher_ready || line.monitor_ready || (line.pull_ready && self.reads(line))
+            })
             || self.workers.iter().any(|worker| worker.monitor_ready)
     }
 
@@ -95,6 +102,10 @@ impl Router {
                     },
                 );
                 self.lines[place].publisher_ready = more;
+            }
+            // Before the messages that came over them, connections are counted.
+            if std::mem::take(&mut self.lines[place].monitor_ready) || self.lines[place].pull_ready {
+                self.read_pull_monitor(place);
             }
             if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
                 let more = self.take_turn(

@@ -81,8 +81,11 @@ impl Router {
         let ports = Ports::bind(&context, &config)?;
         let poller = Poller::new()?;
         let now = Instant::now();
-        let lines: Vec<_> =
-            ports.clients.into_iter().map(|(pull, publisher)| Line::new(pull, publisher)).collect();
+        let mut lines = Vec::with_capacity(ports.clients.len());
+        for (pull, publisher) in ports.clients {
+            let monitor = pull.socket.monitor()?;
+            lines.push(Line::new(pull, publisher, monitor));
+        }
         let mut workers = Vec::with_capacity(ports.workers.len());
         for push in ports.workers {
             let monitor = push.socket.monitor()?;
@@ -98,6 +101,7 @@ impl Router {
         for (place, line) in lines.iter().enumerate() {
             watch(line.pull.socket.fd(), Source::Pull(place))?;
             watch(line.publisher.socket.fd(), Source::Publisher(place))?;
+            watch(line.monitor.fd(), Source::PullMonitor(place))?;
         }
         for (place, worker) in workers.iter().enumerate() {
             watch(worker.monitor.fd(), Source::Monitor(place))?;

@@ -4,7 +4,7 @@ use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
 use crate::node::ledger::JobKey;
 use crate::node::message::Header;
 use crate::node::sockets::Bound;
-use pylm_transport::{Frame, Frames, SendError};
+use pylm_transport::{Frame, Frames, Monitor, SendError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +26,12 @@ pub struct Line {
     pub open_bytes: u64,
     /// Jobs from here whose results wait.
     pub backed_up: usize,
+    /// Tells which PUSH sockets come and go.
+    pub monitor: Monitor,
+    /// More may wait in the monitor.
+    pub monitor_ready: bool,
+    /// Of a client's own line: which of its calls is under way.
+    pub calls: Calls,
     /// More may wait in the PULL.
     pub pull_ready: bool,
     /// More may wait in the XPUB.
@@ -33,8 +39,11 @@ pub struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(pull: Bound, publisher: Bound) -> Self {
+    pub(crate) fn new(pull: Bound, publisher: Bound, monitor: Monitor) -> Self {
         Line {
+            monitor,
+            monitor_ready: true,
+            calls: Calls::default(),
             pull,
             publisher,
             owner: None,
@@ -65,6 +74,52 @@ impl Line {
     }
 }
 
+/// The calls of a client that has a line of its own.
+///
+/// A client makes a PUSH and a SUB for each call, and closes both with it. Their connections may cross on the way: a message of
+/// the next call can be here before the last subscription has gone, and must neither be answered there nor end with it. So they
+/// are counted: the n-th PUSH belongs to the n-th subscription.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// PUSH sockets that have come, the number of the latest call.
+    pub begun: u64,
+    /// Subscriptions that have come: results of calls up to this one may go out.
+    pub heard: u64,
+    /// Subscriptions that have gone: calls up to this one are over.
+    pub over: u64,
+    /// PUSH sockets that are connected.
+    connected: u64,
+}
+
+impl Calls {
+    /// A PUSH socket has come (`true`) or gone; when nothing is left, counting begins anew.
+    pub fn push(&mut self, came: bool, listens: bool) {
+        if came {
+            self.begun += 1;
+            self.connected += 1;
+        } else {
+            self.connected = self.connected.saturating_sub(1);
+            self.rest(listens);
+        }
+    }
+
+    /// A subscription has come (`true`) or gone.
+    pub fn subscription(&mut self, came: bool, listens: bool) {
+        if came {
+            self.heard += 1;
+        } else {
+            self.over += 1;
+        }
+        self.rest(listens);
+    }
+
+    fn rest(&mut self, listens: bool) {
+        if self.connected == 0 && !listens {
+            *self = Calls::default();
+        }
+    }
+}
+
 /// What the node owes a pylm client for one pipeline.
 #[derive(Debug)]
 pub struct PylmStream {
@@ -74,8 +129,12 @@ pub struct PylmStream {
     pub pipeline: Box<str>,
     /// Where its messages come from.
     pub line: usize,
+    /// Which of its client's calls it belongs to; 0 on the line that all share.
+    pub call: u64,
     /// What the message that came last shares with those before it.
     pub header: Arc<Header>,
+    /// When its first message came.
+    pub begun: Instant,
     /// When it last sent or took something.
     pub active: Instant,
     outbox: VecDeque<Frame>,
@@ -89,12 +148,20 @@ pub struct PylmStream {
 }
 
 impl PylmStream {
-    pub(crate) fn new(client: &str, pipeline: &str, line: usize, header: Arc<Header>, now: Instant) -> Self {
+    pub(crate) fn new(
+        client: &str,
+        pipeline: &str,
+        (line, call): (usize, u64),
+        header: Arc<Header>,
+        now: Instant,
+    ) -> Self {
         PylmStream {
             client: client.into(),
             pipeline: pipeline.into(),
             line,
+            call,
             header,
+            begun: now,
             active: now,
             outbox: VecDeque::new(),
             bytes: 0,
@@ -175,7 +242,7 @@ impl Directory {
             return Some(*job);
         }
         let jobs = self.by_client.get(client)?;
-        let (_, job) = jobs.iter().find(|(other, _)| **other == *pipeline)?;
+        let (_, job) = jobs.iter().rfind(|(other, _)| **other == *pipeline)?;
         self.last = Some((client.into(), pipeline.into(), *job));
         Some(*job)
     }
@@ -186,6 +253,7 @@ impl Directory {
     }
 
     pub(crate) fn insert(&mut self, client: &str, pipeline: &str, job: JobKey) {
+        self.last = None;
         self.by_client.entry(client.into()).or_default().push((pipeline.into(), job));
     }
 
