@@ -15,19 +15,22 @@
 mod context;
 mod error;
 mod frame;
+mod kind;
 mod monitor;
 mod options;
 mod poller;
 mod security;
 mod socket;
+mod transfer;
 mod tuning;
 
 pub use context::Context;
 pub use error::SendError;
 pub use frame::{Frame, Frames};
+pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
 pub use poller::{Key, Poller, Waker};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
-pub use socket::{Events, Socket, SocketKind};
+pub use socket::{Events, Socket};
 pub use tuning::{raise_file_limit, tune_allocator};

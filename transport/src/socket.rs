@@ -1,4 +1,4 @@
-//! A socket that never blocks, takes multiparts whole, and keeps what it cannot send.
+//! A socket: its life, its endpoints, its options and its readiness.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -10,59 +10,10 @@ use std::time::{Duration, Instant};
 
 use zmq_sys::errno;
 
-use crate::error::{from_errno, last_errno, last_error};
+use crate::error::{last_errno, last_error};
 use crate::monitor::{self, Monitor, SharedPair};
 use crate::options::milliseconds;
-use crate::{Context, Frame, Frames, SendError};
-
-/// The kinds of ZeroMQ sockets, named as in its reference.
-#[allow(missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SocketKind {
-    Pair,
-    Pub,
-    Sub,
-    Req,
-    Rep,
-    Dealer,
-    Router,
-    Pull,
-    Push,
-    Xpub,
-    Xsub,
-    Stream,
-}
-
-impl SocketKind {
-    fn as_raw(self) -> c_int {
-        let raw = match self {
-            Self::Pair => zmq_sys::ZMQ_PAIR,
-            Self::Pub => zmq_sys::ZMQ_PUB,
-            Self::Sub => zmq_sys::ZMQ_SUB,
-            Self::Req => zmq_sys::ZMQ_REQ,
-            Self::Rep => zmq_sys::ZMQ_REP,
-            Self::Dealer => zmq_sys::ZMQ_DEALER,
-            Self::Router => zmq_sys::ZMQ_ROUTER,
-            Self::Pull => zmq_sys::ZMQ_PULL,
-            Self::Push => zmq_sys::ZMQ_PUSH,
-            Self::Xpub => zmq_sys::ZMQ_XPUB,
-            Self::Xsub => zmq_sys::ZMQ_XSUB,
-            Self::Stream => zmq_sys::ZMQ_STREAM,
-        };
-        raw as c_int
-    }
-
-    /// Whether a later part of a multipart can be refused after the first was taken: these kinds write into the pipe
-    /// of a peer that may go meanwhile. The others refuse the first part or none.
-    fn may_break_off(self) -> bool {
-        matches!(self, Self::Pair | Self::Push | Self::Dealer | Self::Req)
-    }
-
-    /// Whether libzmq, after such a break, drops what is left of the multipart until it sees a last part.
-    fn drops_the_rest(self) -> bool {
-        matches!(self, Self::Push | Self::Dealer | Self::Req)
-    }
-}
+use crate::{Context, Frames, SocketKind};
 
 /// What a socket that is to close at once gets nevertheless: libzmq aborts the process when a connection breaks at the
 /// moment in which it throws away a half-written multipart (its issue 3442).
@@ -80,11 +31,11 @@ pub struct Events {
 /// A ZeroMQ socket. It belongs to one thread at a time and holds its context open.
 #[derive(Debug)]
 pub struct Socket {
-    raw: NonNull<c_void>,
-    kind: SocketKind,
+    pub(crate) raw: NonNull<c_void>,
+    pub(crate) kind: SocketKind,
     fd: RawFd,
     /// Second references to the parts already handed over, for the kinds that may break off; empty between sends.
-    handed_over: RefCell<Frames>,
+    pub(crate) handed_over: RefCell<Frames>,
     /// This side of the monitor stays open as long as libzmq may write to it.
     monitor: RefCell<Option<SharedPair>>,
     context: Context,
@@ -194,140 +145,6 @@ impl Socket {
     /// None is known.
     pub fn set_linger(&self, time: Duration) -> io::Result<()> {
         self.set_int(zmq_sys::ZMQ_LINGER as c_int, milliseconds(time))
-    }
-
-    /// Takes one whole multipart, if one waits, in place of what `into` held. Returns whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// When this kind of socket does not receive, or not now.
-    #[inline]
-    pub fn recv(&self, into: &mut Frames) -> io::Result<bool> {
-        into.clear();
-        loop {
-            let mut frame = Frame::empty();
-            match self.recv_part(&mut frame) {
-                Ok(()) => {}
-                Err(errno::EAGAIN) if into.is_empty() => return Ok(false),
-                Err(number) => {
-                    into.clear();
-                    return Err(from_errno(number));
-                }
-            }
-            let more = frame.has_more();
-            into.push(frame);
-            if !more {
-                return Ok(true);
-            }
-        }
-    }
-
-    #[inline]
-    fn recv_part(&self, frame: &mut Frame) -> Result<(), i32> {
-        loop {
-            // SAFETY: socket and message are alive, and this thread is the socket's.
-            let outcome = unsafe {
-                zmq_sys::zmq_msg_recv(frame.as_raw(), self.raw.as_ptr(), zmq_sys::ZMQ_DONTWAIT as c_int)
-            };
-            if outcome >= 0 {
-                return Ok(());
-            }
-            match last_errno() {
-                errno::EINTR => {}
-                number => return Err(number),
-            }
-        }
-    }
-
-    /// Hands over `frames` as one multipart, all or nothing: afterwards they are empty, or on an error all still
-    /// there. A message handed over is not yet delivered; what a peer had not read when it died is lost with it.
-    ///
-    /// A peer may go while its multipart is being written. libzmq then takes back the parts it had; so does this
-    /// function, and reports [`SendError::Full`], as the socket may have other peers by the next attempt.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] says whether to try again later, to choose another peer, or to give up. No frames at all are
-    /// an invalid message.
-    #[inline]
-    pub fn send(&self, frames: &mut Frames) -> Result<(), SendError> {
-        if frames.len() > 1 && self.kind.may_break_off() {
-            return self.send_keeping(frames);
-        }
-        let Some(last) = frames.len().checked_sub(1) else {
-            return Err(SendError::Other(io::ErrorKind::InvalidInput.into()));
-        };
-        for (index, frame) in frames.iter_mut().enumerate() {
-            self.send_part(frame, index < last).map_err(SendError::from_errno)?;
-        }
-        frames.clear();
-        Ok(())
-    }
-
-    /// Sends with a second reference to each part but the last, from which the multipart is put together again when
-    /// its pipe breaks.
-    fn send_keeping(&self, frames: &mut Frames) -> Result<(), SendError> {
-        let mut kept = self.handed_over.borrow_mut();
-        let last = frames.len() - 1;
-        let mut outcome = Ok(());
-        for index in 0..=last {
-            let frame = &mut frames[index];
-            if index < last {
-                kept.push(frame.share());
-            }
-            if let Err(number) = self.send_part(frame, index < last) {
-                if index > 0 && index < last && self.kind.drops_the_rest() {
-                    self.end_dropping();
-                }
-                for (frame, part) in frames[..index].iter_mut().zip(kept.drain(..)) {
-                    *frame = part;
-                }
-                outcome = Err(SendError::from_errno(number));
-                break;
-            }
-        }
-        kept.clear();
-        if outcome.is_ok() {
-            frames.clear();
-        }
-        outcome
-    }
-
-    /// Gives libzmq the last part that it waits for, and drops, after a multipart broke off before its last part.
-    #[cold]
-    fn end_dropping(&self) {
-        // Cannot be refused: it is dropped before any peer is looked for.
-        let _ = self.send_part(&mut Frame::empty(), false);
-    }
-
-    /// Hands over one frame as a whole message.
-    ///
-    /// # Errors
-    ///
-    /// As [`Socket::send`], with the frame.
-    #[inline]
-    pub fn send_one(&self, mut frame: Frame) -> Result<(), (SendError, Frame)> {
-        match self.send_part(&mut frame, false) {
-            Ok(()) => Ok(()),
-            Err(number) => Err((SendError::from_errno(number), frame)),
-        }
-    }
-
-    #[inline]
-    fn send_part(&self, frame: &mut Frame, more: bool) -> Result<(), i32> {
-        let flags = zmq_sys::ZMQ_DONTWAIT | if more { zmq_sys::ZMQ_SNDMORE } else { 0 };
-        loop {
-            // SAFETY: socket and message are alive, and this thread is the socket's. On success libzmq leaves an
-            // empty message behind, on failure the message as it was.
-            let outcome = unsafe { zmq_sys::zmq_msg_send(frame.as_raw(), self.raw.as_ptr(), flags as c_int) };
-            if outcome >= 0 {
-                return Ok(());
-            }
-            match last_errno() {
-                errno::EINTR => {}
-                number => return Err(number),
-            }
-        }
     }
 
     /// The descriptor that becomes readable when [`Socket::events`] may have changed; see [`crate::Poller`].

@@ -219,6 +219,9 @@ fn a_peer_that_goes_meanwhile_never_splits_a_multipart() {
         scope.spawn(|| {
             let mut frames = Frames::new();
             for round in 0..200 {
+                // Never three peers at once, of which libzmq may confuse two: see `Socket::send`. It looks for those
+                // that are gone once in a millisecond, and nothing tells when it did.
+                thread::sleep(Duration::from_millis(4));
                 let pull = context.socket(SocketKind::Pull, &Options::default()).unwrap();
                 pull.connect(if round % 2 == 0 { &endpoint } else { &inproc }).unwrap();
                 for _ in 0..round % 40 + 1 {
