@@ -1,7 +1,7 @@
 //! CURVE: encrypted connections between peers that know each other by their keys.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_int};
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -138,21 +138,6 @@ impl CurveKeyPair {
         // SAFETY: each has room for 40 characters and a zero.
         match unsafe { zmq_sys::zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) } {
             0 => Ok(Self { public: decode(&public)?, secret: decode(&secret)? }),
-            _ => Err(last_error()),
-        }
-    }
-
-    /// The keys that belong to a secret key.
-    ///
-    /// # Errors
-    ///
-    /// When this libzmq was built without CURVE.
-    pub fn from_secret(secret: CurveKey) -> io::Result<Self> {
-        let mut public = [0_u8; Z85 + 1];
-        let text = CString::new(secret.to_z85())?;
-        // SAFETY: 40 characters and a zero are read, and as many written.
-        match unsafe { zmq_sys::zmq_curve_public(public.as_mut_ptr().cast::<c_char>(), text.as_ptr()) } {
-            0 => Ok(Self { public: decode(&public)?, secret }),
             _ => Err(last_error()),
         }
     }

@@ -1,7 +1,7 @@
 //! Keys, and what a server does with a client that has none.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use pylm_transport::{CurveKey, CurveKeyPair};
+use pylm_transport::CurveKey;
 
 #[test]
 fn a_key_survives_its_printable_form() {
@@ -16,13 +16,6 @@ fn what_is_no_key_is_refused() {
     for text in ["", "short", &"0".repeat(41), &"~".repeat(40), "0123456789\0"] {
         assert!(text.parse::<CurveKey>().is_err(), "{text:?} is taken for a key");
     }
-}
-
-#[test]
-fn a_secret_key_has_one_public_key() {
-    let keys = CurveKeyPair::generate().unwrap();
-    assert_eq!(CurveKeyPair::from_secret(keys.secret).unwrap().public, keys.public);
-    assert_ne!(CurveKeyPair::generate().unwrap().public, keys.public);
 }
 
 mod encrypted {
