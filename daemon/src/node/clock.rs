@@ -22,6 +22,12 @@ impl Router {
             let text = format!("no worker host offers {function:?}; start one with a plugin that has it");
             self.fail(message, UNKNOWN_FUNCTION, &text);
         }
+        // Connections that come and go leave word with each socket, also with one that is only ever sent on.
+        for worker in &self.workers {
+            if let Err(error) = worker.push.socket.events() {
+                tracing::error!(%error, "a socket cannot be asked for its state");
+            }
+        }
         self.close_quiet(now);
         self.expire_overdue(now);
         let lost: Vec<_> = self.hosts.keys().collect();
