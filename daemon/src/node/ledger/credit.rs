@@ -51,6 +51,13 @@ impl Credit {
         (self.leases << 16) / self.limit.max(1)
     }
 
+    /// It is not kept free any more.
+    pub(super) fn stop_waiting(&mut self) {
+        if self.alone == Alone::Awaited {
+            self.alone = Alone::No;
+        }
+    }
+
     pub(super) fn take(&mut self, bytes: usize) {
         self.leases += 1;
         self.bytes += bytes as u64;

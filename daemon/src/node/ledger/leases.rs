@@ -15,7 +15,7 @@ pub(super) struct Lease {
     /// Bytes of them.
     pub(super) result_bytes: u64,
     /// The bytes that the host has of it.
-    pub(super) bytes: u32,
+    pub(super) bytes: usize,
     /// The host has it; otherwise its connection was lost, and it may come back with an answer.
     pub(super) out: bool,
     /// The host had nothing else.
@@ -117,7 +117,7 @@ impl Ledger {
         if lease.out
             && let Some(credit) = self.hosts.get_mut(host)
         {
-            credit.give_back(lease.bytes as usize);
+            credit.give_back(lease.bytes);
         }
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
         let results = match end {

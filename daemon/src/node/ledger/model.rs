@@ -319,6 +319,41 @@ fn a_message_that_takes_down_every_host_fails_and_its_neighbours_do_not() {
 }
 
 #[test]
+fn a_host_that_was_kept_free_in_vain_gets_work_again() {
+    let mut world = World::new();
+    world.submit(0, 1);
+    let suspect = (world.jobs[0], 0);
+    world.step(Event::AddHost { limit: 1 });
+    world.step(Event::Dispatch);
+    world.step(Event::Lose { host: 0, may_return: false });
+    world.step(Event::AddHost { limit: 1 });
+    world.step(Event::Dispatch);
+    let last = world.hosts[0];
+    // Two others get busy before the suspect loses its second host, and is to be alone at one of them.
+    (0..2).for_each(|_| world.step(Event::AddHost { limit: 1 }));
+    (0..2).for_each(|_| world.submit(1, 1));
+    world.step(Event::Dispatch);
+    world.step(Event::Lose {
+        host: world.hosts.iter().position(|&host| host == last).unwrap(),
+        may_return: false,
+    });
+    world.step(Event::Dispatch);
+    let is_kept = |host: &&HostKey| world.ledger.credit(**host).unwrap().alone == credit::Alone::Awaited;
+    let kept = *world.hosts.iter().find(is_kept).unwrap();
+    // The other one is free first, and has it.
+    let at = |world: &World, is_kept: bool| {
+        world.out.iter().position(|out| (out.host == kept) == is_kept).unwrap()
+    };
+    world.step(Event::Finish { lease: at(&world, false) });
+    world.step(Event::Dispatch);
+    assert_eq!(world.out[at(&world, false)].message, suspect);
+    world.step(Event::Finish { lease: at(&world, true) });
+    world.submit(2, 1);
+    world.step(Event::Dispatch);
+    assert!(world.out.iter().any(|out| out.host == kept), "the host that was kept free stands idle");
+}
+
+#[test]
 fn jobs_take_turns() {
     let mut world = World::new();
     (0..200).for_each(|_| world.submit(0, 1));

@@ -1,6 +1,6 @@
 //! Turns: which part goes to which host next.
 
-use super::credit::Alone;
+use super::credit::{Alone, Credit};
 use super::functions::TURN;
 use super::leases::Lease;
 use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
@@ -24,8 +24,12 @@ impl Ledger {
     pub fn dispatch(&mut self, mut assign: impl FnMut(Assignment<'_>)) {
         let waiting: Vec<_> =
             self.functions.iter().filter(|(_, function)| function.waits()).map(|(key, _)| key).collect();
-        for function in waiting {
+        // Who was kept free for a message is kept no longer than there is one: another host may have had it meanwhile.
+        self.hosts.values_mut().for_each(Credit::stop_waiting);
+        for &function in &waiting {
             self.dispatch_alone(function, &mut assign);
+        }
+        for function in waiting {
             while let Some((host, share)) = self.least_loaded(function) {
                 if !self.dispatch_turn(function, host, share.min(TURN as u64), &mut assign) {
                     break;
@@ -134,7 +138,7 @@ impl Ledger {
             host,
             results: 0,
             result_bytes: 0,
-            bytes: bytes as u32,
+            bytes,
             out: true,
             alone,
             atomic,
