@@ -41,8 +41,7 @@ impl Router {
                 }
                 Client::Pylm(stream) => {
                     let idle = self.ledger.job(*key).is_none_or(|job| job.counts.under_way == 0);
-                    let deaf = stream.is_flushed() || self.publisher_of(stream).is_none();
-                    idle && deaf && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
+                    idle && self.is_served(client) && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
                 }
             })
             .map(|(key, _)| key)

@@ -23,14 +23,6 @@ pub enum Client {
 }
 
 impl Client {
-    /// Whether the client has had everything, or is not there to have it.
-    pub fn is_served(&self) -> bool {
-        match self {
-            Client::Native(stream) => stream.session.is_none() || stream.is_settled(),
-            Client::Pylm(stream) => stream.is_flushed(),
-        }
-    }
-
     fn dirty(&mut self) -> &mut bool {
         match self {
             Client::Native(stream) => &mut stream.dirty,
@@ -141,6 +133,14 @@ impl Router {
         }
     }
 
+    /// Whether a client has had everything, or is not there to have it.
+    pub(super) fn is_served(&self, client: &Client) -> bool {
+        match client {
+            Client::Native(stream) => stream.session.is_none() || stream.is_settled(),
+            Client::Pylm(stream) => stream.is_flushed() || self.publisher_of(stream).is_none(),
+        }
+    }
+
     /// Whether the client of a pylm job listens.
     pub(crate) fn is_subscribed(&self, job: JobKey) -> bool {
         match self.clients.get(job) {
@@ -180,7 +180,7 @@ impl Router {
                 self.ledger.hold(job, backed_up);
                 self.undispatched |= !backed_up;
                 if !backed_up {
-                    self.give_room_to_job(job);
+                    self.give_room_to_starved();
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::bounds::{GATHER, GATHER_BYTES};
 use super::hook;
 use super::hosts::Host;
-use super::ledger::{HostKey, JobKey, LeaseKey, MessageKey, Passed};
+use super::ledger::{HostKey, LeaseKey, MessageKey, Passed};
 use super::message::{Identity, Message};
 use super::route::{Routed, route};
 use super::router::Router;
@@ -112,10 +112,14 @@ impl Router {
 
     /// Takes what the hooks have made, and gives them what this turn has brought.
     pub(crate) fn take_gathered(&mut self) {
+        let was_full = self.gatherer.as_ref().is_some_and(Gatherer::is_full);
         while let Some(made) = self.gatherer.as_ref().and_then(|gatherer| gatherer.made.try_recv().ok()) {
             for made in made {
                 self.take_made_result(made);
             }
+        }
+        if was_full && !self.gatherer.as_ref().is_some_and(Gatherer::is_full) {
+            self.give_room_to_starved();
         }
         let Some(gatherer) = &mut self.gatherer else { return };
         for key in std::mem::take(&mut gatherer.complete) {
@@ -167,12 +171,11 @@ impl Router {
         }
     }
 
-    /// Lets hosts go on with leases of a job that has room again.
-    pub(crate) fn give_room_to_job(&mut self, job: JobKey) {
-        let (of_job, others) = std::mem::take(&mut self.starved).into_iter().partition(|(of, ..)| *of == job);
-        self.starved = others;
-        let of_job: Vec<(JobKey, HostKey, LeaseKey)> = of_job;
-        of_job.into_iter().for_each(|(_, host, lease)| self.give_room(host, lease));
+    /// Lets hosts go on whose leases wait for room, as far as there is any again.
+    pub(crate) fn give_room_to_starved(&mut self) {
+        for (_, host, lease) in std::mem::take(&mut self.starved) {
+            self.give_room(host, lease);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ingress: a message of a client is read, finds its job, and is accepted. From here on it is counted, and it will end.
 
 use super::egress::Client;
-use super::ledger::JobKey;
+use super::ledger::{JobKey, MessageKey};
 use super::message::{Header, Message};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
@@ -110,13 +110,7 @@ impl Router {
 
     /// Queues one part of a message for its function.
     #[inline]
-    pub(crate) fn add_part(
-        &mut self,
-        job: JobKey,
-        key: super::ledger::MessageKey,
-        part: Message,
-        now: Instant,
-    ) {
+    pub(crate) fn add_part(&mut self, job: JobKey, key: MessageKey, part: Message, now: Instant) {
         let Some(client) = self.clients.get(job) else { return };
         let header = Arc::clone(&part.header);
         let function = match client {
@@ -139,32 +133,26 @@ impl Router {
             return self.garbage("pub", "not a subscription");
         };
         let came = kind == 1;
-        let place = line;
-        let line = &mut self.lines[place];
-        line.subscription(topic, came);
-        let listens = line.topics.contains_key(topic);
-        if came {
-            line.calls.subscription(true, listens);
-        }
-        let over = if came { 0 } else { line.calls.over + 1 };
+        let own = &mut self.lines[line];
+        own.subscription(topic, came);
+        let listens = own.topics.contains_key(topic);
+        let over = own.calls.subscription(came, listens);
         let Ok(client) = std::str::from_utf8(topic) else { return };
         let jobs: Vec<_> = self.directory.of_client(client).collect();
         for job in jobs {
             let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { continue };
             stream.active = now;
-            // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that must not
-            // reach the next one.
-            let is_over =
-                if stream.call > 0 && stream.line == place { stream.call <= over } else { !listens };
             if came {
                 self.touch(job);
-            } else if is_over {
+                continue;
+            }
+            // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that must not
+            // reach the next one.
+            let counted = stream.call > 0 && stream.line == line;
+            let is_over = if counted { stream.call <= over } else { !listens };
+            if is_over {
                 self.close(job);
             }
-        }
-        if !came {
-            let line = &mut self.lines[place];
-            line.calls.subscription(false, listens);
         }
     }
 

@@ -22,6 +22,7 @@ impl Router {
     pub(crate) fn close(&mut self, job: JobKey) {
         self.cancel(job);
         self.ledger.close_job(job);
+        self.starved.retain(|(of, ..)| *of != job);
         if let Some(scatterer) = &mut self.scatterer {
             scatterer.close(job);
         }

@@ -249,10 +249,7 @@ impl Router {
 
     /// Whether everything that was accepted has ended, and clients that are there have had it.
     fn is_drained(&self) -> bool {
-        self.ledger.totals().under_way == 0
-            && self.clients.iter().all(|(job, client)| {
-                client.is_served() || (matches!(client, Client::Pylm(_)) && !self.is_subscribed(job))
-            })
+        self.ledger.totals().under_way == 0 && self.clients.values().all(|client| self.is_served(client))
     }
 
     /// Tells peers, and lets the sockets send for so long what they have taken.

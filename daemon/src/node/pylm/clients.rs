@@ -86,7 +86,7 @@ pub struct Calls {
     /// Subscriptions that have come: results of calls up to this one may go out.
     pub heard: u64,
     /// Subscriptions that have gone: calls up to this one are over.
-    pub over: u64,
+    over: u64,
     /// PUSH sockets that are connected.
     connected: u64,
 }
@@ -103,14 +103,16 @@ impl Calls {
         }
     }
 
-    /// A subscription has come (`true`) or gone.
-    pub fn subscription(&mut self, came: bool, listens: bool) {
+    /// A subscription has come (`true`) or gone; how many calls are over with it.
+    pub fn subscription(&mut self, came: bool, listens: bool) -> u64 {
         if came {
             self.heard += 1;
         } else {
             self.over += 1;
         }
+        let over = self.over;
         self.rest(listens);
+        over
     }
 
     fn rest(&mut self, listens: bool) {
