@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use super::call::Running;
 use super::error::CallError;
-use crate::abi::{Context, Payload, RawIter, RawNext, RawOutcome};
+use super::hooks::pull;
+use crate::abi::{Context, Payload, RawIter, RawOutcome};
 
 /// The answer of a function.
 #[derive(Debug)]
@@ -65,17 +66,9 @@ impl Iterator for Results<'_> {
         }
         let _running = Running::enter(self.name, Some(self.context));
         // SAFETY: the iterator is dropped with `self` only, and what it borrows outlives `self`.
-        match unsafe { ((*self.raw.table).next)(self.raw.object) } {
-            RawNext::Item(payload) => Some(Ok(payload)),
-            RawNext::End => {
-                self.over = true;
-                None
-            }
-            RawNext::Failed(failure) => {
-                self.over = true;
-                Some(Err(failure.into()))
-            }
-        }
+        let next = unsafe { pull(&self.raw) };
+        self.over = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 

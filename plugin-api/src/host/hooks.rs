@@ -31,6 +31,20 @@ impl<T> Items<T> {
     }
 }
 
+/// The next item of a plugin's iterator.
+///
+/// # Safety
+/// The iterator has not been dropped, nor what it borrows.
+#[inline]
+pub(super) unsafe fn pull<T>(raw: &RawIter<T>) -> Option<Result<T, CallError>> {
+    // SAFETY: by this function's contract.
+    match unsafe { ((*raw.table).next)(raw.object) } {
+        RawNext::Item(item) => Some(Ok(item)),
+        RawNext::End => None,
+        RawNext::Failed(failure) => Some(Err(failure.into())),
+    }
+}
+
 impl<T> Iterator for Items<T> {
     type Item = Result<T, CallError>;
 
@@ -40,17 +54,9 @@ impl<T> Iterator for Items<T> {
         }
         let _running = Running::enter(self.name, None);
         // SAFETY: the iterator is dropped with `self` only, and `self` keeps what it borrows.
-        match unsafe { ((*self.raw.table).next)(self.raw.object) } {
-            RawNext::Item(item) => Some(Ok(item)),
-            RawNext::End => {
-                self.over = true;
-                None
-            }
-            RawNext::Failed(failure) => {
-                self.over = true;
-                Some(Err(failure.into()))
-            }
-        }
+        let next = unsafe { pull(&self.raw) };
+        self.over = !matches!(next, Some(Ok(_)));
+        next
     }
 }
 
