@@ -45,14 +45,14 @@ fn ping_pong(endpoints: &str, pairs: usize, in_flight: usize, messages: usize) {
 
     let last: &[u8] = b"last";
     thread::scope(|scope| {
-        scope.spawn(move || {
+        // The sockets of the left stay open until the right has done: it may send on all of them until `last` is back.
+        let left = scope.spawn(move || {
             serve(&left, |socket, frames| {
                 let is_last = &frames[1][..] == last;
                 socket.send(frames).unwrap();
                 if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            // What was sent last has to leave before the sockets close.
-            left.iter().for_each(|socket| socket.set_linger(LONG).unwrap());
+            left
         });
         for socket in &right {
             for number in 0..in_flight as u64 {
@@ -76,6 +76,7 @@ fn ping_pong(endpoints: &str, pairs: usize, in_flight: usize, messages: usize) {
             ControlFlow::Continue(())
         });
         assert!(answered >= messages);
+        left.join().unwrap();
     });
 }
 
