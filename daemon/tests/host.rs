@@ -122,7 +122,9 @@ fn a_function_of_several_results_waits_for_room() {
     node.assign(function::COUNT, 1, "5");
     let result = |node: &mut Node| {
         node.hear("a result", |record| match record {
-            Record::LeaseResult { lease: 1, place, payload } => Some((place.0.clone(), payload.0.to_vec())),
+            Record::LeaseResult { lease: 1, place, payload, .. } => {
+                Some((place.0.clone(), payload.0.to_vec()))
+            }
             other => end(other).map(|end| panic!("ended too early: {end:?}")),
         })
     };

@@ -203,8 +203,8 @@ mod tests {
             name: "worker1",
             software: "pylm-worker 0.1.0",
             functions: vec![
-                FunctionOffer { name: "f", atomic: false },
-                FunctionOffer { name: "g", atomic: true },
+                FunctionOffer::function("f"),
+                FunctionOffer { name: "g", atomic: true, topic: false },
             ],
             max_message: 1 << 27,
             limit: 2,

@@ -20,6 +20,12 @@ pub const TOO_LARGE: &str = "too-large";
 pub const HOOK_FAILED: &str = "hook-failed";
 /// A rerun gave fewer results than were already passed on.
 pub const INCONSISTENT: &str = "inconsistent";
+/// The message has passed too many nodes.
+pub const LOOP: &str = "loop";
+/// The message names another server than the one that runs functions itself.
+pub const WRONG_SERVER: &str = "wrong-server";
+/// Nobody follows the topic that the result was published under.
+pub const UNFOLLOWED: &str = "unfollowed";
 
 /// Reset: records came from a connection that said no Hello. Connect anew.
 pub const RESET_UNKNOWN: &str = "unknown";

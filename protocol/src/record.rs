@@ -26,6 +26,23 @@ pub struct FunctionOffer<'a> {
     pub name: &'a str,
     /// Its results count only all together: they are held until the last one.
     pub atomic: bool,
+    /// It is no function: the host is a node that follows, and `name` is the topic that it follows.
+    pub topic: bool,
+}
+
+impl<'a> FunctionOffer<'a> {
+    const ATOMIC: u64 = 1;
+    const TOPIC: u64 = 2;
+
+    /// A function whose results count one by one.
+    pub const fn function(name: &'a str) -> Self {
+        FunctionOffer { name, atomic: false, topic: false }
+    }
+
+    /// All results under a topic.
+    pub const fn topic(name: &'a str) -> Self {
+        FunctionOffer { name, atomic: false, topic: true }
+    }
 }
 
 /// What the node has of a job that a client opens.
@@ -56,6 +73,10 @@ impl Place {
 
 /// The bit of a Result's flags that says it counts only together with the end of its message.
 pub const HELD_UNTIL_END: u64 = 1;
+
+/// The bit of a Context's flags that says that a result for the client is to be published where the client listens, if it
+/// listens at the host: it is a client of pylm's, and does not listen at the node.
+pub const LISTENS_ELSEWHERE: u64 = 1;
 
 /// The bit of a LeaseFailed's flags that says that no retry can help.
 pub const PERMANENT: u64 = 1;
@@ -223,7 +244,9 @@ impl<'a> Field<'a> for Vec<FunctionOffer<'a>> {
         varint::write(self.len() as u64, out);
         for function in self {
             function.name.write(out, attachments);
-            out.push(u8::from(function.atomic));
+            let atomic = if function.atomic { FunctionOffer::ATOMIC } else { 0 };
+            let topic = if function.topic { FunctionOffer::TOPIC } else { 0 };
+            varint::write(atomic | topic, out);
         }
     }
     fn read(reader: &mut Reader<'a>, _: &mut Source<'_>) -> Result<Self, DecodeError> {
@@ -231,7 +254,12 @@ impl<'a> Field<'a> for Vec<FunctionOffer<'a>> {
         let mut functions = Vec::new();
         for _ in 0..count {
             let name = reader.string()?;
-            functions.push(FunctionOffer { name, atomic: reader.varint()? & 1 != 0 });
+            let flags = reader.varint()?;
+            functions.push(FunctionOffer {
+                name,
+                atomic: flags & FunctionOffer::ATOMIC != 0,
+                topic: flags & FunctionOffer::TOPIC != 0,
+            });
         }
         Ok(functions)
     }
@@ -401,6 +429,7 @@ records! {
         hops: u64,
         /// How many results, and bytes of them, each lease may yield before the node gives more room.
         results: u64, results_bytes: u64,
+        flags: u64,
     }
     /// A message for a function.
     0x31 Assign {
@@ -421,7 +450,7 @@ records! {
     /// The host has not begun a lease, and will not.
     0x41 Released { lease: u64 }
     /// One result of several.
-    0x42 LeaseResult { lease: u64, place: Place, payload: Payload }
+    0x42 LeaseResult { lease: u64, place: Place, payload: Payload, flags: u64 }
     /// The only result, and the end.
     0x43 LeaseReply { lease: u64, payload: Payload }
     /// The end of a lease, and the number of its results.

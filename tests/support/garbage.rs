@@ -234,7 +234,11 @@ fn hello(random: &mut Random) -> Record<'static> {
         max_message: random.below(1 << 30),
         functions: match role {
             Role::Client => Vec::new(),
-            Role::Host => vec![FunctionOffer { name: "nonsense", atomic: random.below(2) == 0 }],
+            Role::Host => vec![FunctionOffer {
+                name: "nonsense",
+                atomic: random.below(2) == 0,
+                topic: random.below(8) == 0,
+            }],
         },
         limit: random.below(1 << 40),
         limit_bytes: random.below(1 << 40),
@@ -274,7 +278,7 @@ fn usurped(random: &mut Random) -> Vec<Record<'static>> {
     let second = match random.below(9) {
         0 => Record::Taken { leases: random.below(u64::MAX) },
         1 => Record::LeaseReply { lease, payload },
-        2 => Record::LeaseResult { lease, place: Place(vec![u64::MAX; 3]), payload },
+        2 => Record::LeaseResult { lease, place: Place(vec![u64::MAX; 3]), payload, flags: lease },
         3 => Record::LeaseDone { lease, results: random.below(u64::MAX) },
         4 => Record::Submit { job: lease as u32 % 4, number: random.below(u64::MAX), cache: "", payload },
         5 => Record::Reply { job: 1, number: 0, payload },

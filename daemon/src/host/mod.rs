@@ -9,6 +9,7 @@ mod cache;
 mod calls;
 mod db;
 mod discovery;
+mod inline;
 mod life;
 mod limit;
 mod local;
@@ -25,6 +26,7 @@ mod shared;
 mod slot;
 mod untaken;
 
+pub use inline::InlineHost;
 pub use local::LocalWorkers;
 pub use program::main;
 
@@ -32,7 +34,7 @@ use discovery::Server;
 use life::Life;
 use native::Native;
 use pylm_plugin_host::Function;
-use pylm_transport::{Context, Poller};
+use pylm_transport::{Context, Poller, Waker};
 use shared::Shared;
 use std::io;
 use std::thread;
@@ -69,12 +71,12 @@ struct Host {
 }
 
 impl Host {
-    /// Serves the node, whatever it is, until the process is told to end, and what was begun is finished.
-    fn serve(self) -> Result<(), HostError> {
+    /// Serves the node, whatever it is, until the host is told to end, and what was begun is finished.
+    fn serve(self, begin: impl FnOnce(Waker) -> io::Result<Life>) -> Result<(), HostError> {
         pylm_transport::tune_allocator();
         pylm_transport::raise_file_limit()?;
         let mut poller = Poller::new()?;
-        let mut life = Life::begin(poller.waker())?;
+        let mut life = begin(poller.waker())?;
         let context = Context::new()?;
         let shared = Shared::new(self.name, self.functions, self.slots, poller.waker());
         match discovery::discover(&context, &self.db, &shared.name, &mut life)? {

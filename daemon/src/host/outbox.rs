@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn results_of_a_stream_go_apart_and_before_its_end() {
         let outbox = Outbox::default();
-        let result = Record::LeaseResult { lease: 9, place: Place(vec![0]), payload: Payload::default() };
+        let result =
+            Record::LeaseResult { lease: 9, place: Place(vec![0]), payload: Payload::default(), flags: 0 };
         outbox.lock().push_whole(&done(1));
         outbox.lock().push_result(9, &result);
         assert_eq!(fetch(&outbox, 0, true), [(1, None), (0, Some(9))]);

@@ -1,5 +1,6 @@
 //! The program `pylm-worker`: a supervisor, and the child that does the work.
 
+use super::life::Life;
 use super::options::WorkerOptions;
 use super::{Host, plugins};
 use crate::logging;
@@ -57,7 +58,7 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         limit_bytes: options.limit_bytes,
         functions: set.functions().cloned().collect(),
     };
-    match host.serve() {
+    match host.serve(Life::begin) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.exit_code(), error),
     }

@@ -186,7 +186,7 @@ impl Lease<'_> {
             }
             let lease = self.task.lease;
             let payload = Payload(result.into_bytes());
-            let record = Record::LeaseResult { lease, place: Place(vec![sent]), payload };
+            let record = Record::LeaseResult { lease, place: Place(vec![sent]), payload, flags: 0 };
             if self.outbox().is_some_and(|mut outbox| outbox.push_result(lease, &record)) {
                 self.shared.signal();
             }

@@ -30,6 +30,20 @@ pub const HIGH_WATER_MARK: u32 = 10_000;
 pub const FRAME_OVERHEAD: u64 = 1 << 20;
 /// ZeroMQ messages that are read from one socket before the next one has its turn.
 pub const TURN: usize = 512;
+/// Messages that a node takes from an earlier one at a time.
+pub const FOLLOW_LIMIT: u64 = 1_024;
+/// Outputs that wait for an earlier node, for one context, beyond which nothing more of it is dispatched.
+pub const FOLLOW_OUTBOX: usize = 1_024;
+/// Bytes of them.
+pub const FOLLOW_OUTBOX_BYTES: u64 = 16 << 20;
+/// The delay before the first attempt to find an earlier node again, which doubles with each that follows.
+pub const FOLLOW_DELAY: Duration = Duration::from_millis(50);
+/// The longest of these delays.
+pub const FOLLOW_DELAY_MAX: Duration = Duration::from_secs(2);
+/// Nodes that a message may pass: beyond that, they follow each other in a circle.
+pub const HOPS: u32 = 64;
+/// Messages out at those who follow a topic in pylm's way, until the socket has taken them.
+pub const SUBSCRIBER_LIMIT: u64 = 256;
 /// Each side of a session says something this often.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A peer that said nothing for so long is lost.

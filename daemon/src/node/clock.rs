@@ -2,9 +2,10 @@
 
 use super::bounds::PYLM_SUBSCRIPTION;
 use super::egress::Client;
+use super::ledger::{Relay, Unoffered};
 use super::router::Router;
 use pylm_protocol::Record;
-use pylm_protocol::codes::{RESET_SILENT, TIMEOUT, UNKNOWN_FUNCTION};
+use pylm_protocol::codes::{RESET_SILENT, TIMEOUT, UNFOLLOWED, UNKNOWN_FUNCTION};
 use std::time::Instant;
 
 impl Router {
@@ -18,10 +19,8 @@ impl Router {
             );
             self.lose_session(session, "nothing was heard from it for too long", now);
         }
-        for (message, function) in self.ledger.expire_unoffered(self.config.function_wait, now) {
-            let text = format!("no worker host offers {function:?}; start one with a plugin that has it");
-            self.fail(message, UNKNOWN_FUNCTION, &text);
-        }
+        self.expire_unoffered(now);
+        self.tick_followed(now);
         // Connections that come and go leave word with each socket, also with one that is only ever sent on.
         for worker in &self.workers {
             if let Err(error) = worker.push.socket.events() {
@@ -39,6 +38,8 @@ impl Router {
                 Client::Native(stream) => {
                     stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
                 }
+                // They are closed with their context.
+                Client::Followed(_) => false,
                 Client::Pylm(stream) => {
                     let idle = self.ledger.job(*key).is_none_or(|job| job.counts.under_way == 0);
                     idle && self.is_served(client) && now.duration_since(stream.active) >= PYLM_SUBSCRIPTION
@@ -51,6 +52,27 @@ impl Router {
                 tracing::info!(job = %stream.identity, "the client of a job did not come back, the job is cancelled");
             }
             self.close(job);
+        }
+    }
+
+    /// Ends what waited in vain for somebody to offer its function, or to follow its topic.
+    fn expire_unoffered(&mut self, now: Instant) {
+        for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
+            match part.relay.map(|relay| *relay) {
+                None => {
+                    let text = format!("no worker host offers {name:?}; start one with a plugin that has it");
+                    self.fail(part.message, UNKNOWN_FUNCTION, &text);
+                }
+                Some(Relay { place, held, to_client: true }) => {
+                    self.emit(part.message, part.identity, place, held, part.body);
+                    let settled = self.ledger.settle(part.message);
+                    self.settle(settled);
+                }
+                Some(_) => {
+                    let text = format!("nobody follows {name:?}; start a node with --from {name}=ADDRESS");
+                    self.fail(part.message, UNFOLLOWED, &text);
+                }
+            }
         }
     }
 

@@ -4,6 +4,15 @@ use pylm_plugin_host::PluginSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// Where messages come from, if not from clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct From {
+    /// What is followed: the name of an earlier node, or a topic that its route hooks give.
+    pub topic: String,
+    /// The address of that node's cache service.
+    pub address: String,
+}
+
 /// The settings of a node; the flags of `pylmd` say the same.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -23,6 +32,12 @@ pub struct NodeConfig {
     pub db: String,
     /// Ports for sockets of their own for pylm peers.
     pub peer_ports: PeerPorts,
+    /// The earlier nodes that it follows.
+    pub from: Vec<From>,
+    /// Results go to the nodes that follow, under this node's name.
+    pub pipelined: bool,
+    /// It runs functions itself, so that calls have to name it.
+    pub inline: bool,
     /// The largest payload taken, in bytes.
     pub max_message: u64,
     /// The bound of the cache, in bytes.
@@ -39,6 +54,14 @@ pub struct NodeConfig {
     pub zero_is_error: bool,
     /// Its hooks.
     pub plugins: PluginSet,
+}
+
+impl NodeConfig {
+    /// By what name earlier nodes know this one: the same after a restart, and another than that of a second node of the same
+    /// name, since all that follow a topic get all of it.
+    pub fn follower_name(&self) -> String {
+        format!("{} {}", self.name, self.db)
+    }
 }
 
 /// Where the sockets for pylm peers are bound.

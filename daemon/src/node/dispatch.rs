@@ -4,12 +4,11 @@ use super::bounds::{HOST_BYTES, PYLM_QUIET};
 use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::{PYLM_ERROR, payload_of};
-use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey};
+use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use super::router::Router;
-use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmMessage, Tracking};
-use pylm_protocol::{FunctionOffer, Record};
+use pylm_protocol::{FunctionOffer, Place, Record};
 use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
 use std::time::Instant;
@@ -37,14 +36,18 @@ impl Router {
                 workers[*port]
                     .push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), scratch));
             }
+            Some(Host::Subscribers(subscribers)) => {
+                let part = assignment.part;
+                subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, scratch));
+            }
             None => {}
         });
     }
 
     /// A result came under a lease.
     #[inline]
-    pub(crate) fn take_result(&mut self, host: HostKey, lease: LeaseKey, index: u64, payload: Bytes) {
-        if let Some(passed) = self.ledger.result(host, lease, index, payload) {
+    pub(crate) fn take_result(&mut self, host: HostKey, lease: LeaseKey, result: LeaseResult) {
+        if let Some(passed) = self.ledger.result(host, lease, result) {
             self.gather(passed);
         }
     }
@@ -53,6 +56,7 @@ impl Router {
     #[inline]
     pub(crate) fn take_end(&mut self, host: HostKey, lease: LeaseKey, end: LeaseEnd) {
         self.undispatched = true;
+        self.relayed |= !self.starved.is_empty();
         match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
             Ended::Nothing => {}
             Ended::Done { held, settled, .. } => {
@@ -70,11 +74,31 @@ impl Router {
     /// A lease was ended with an error.
     pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
         self.undispatched = true;
+        if self.passes_errors_on(lease) {
+            let index = self.ledger.lease_results(lease).unwrap_or_default();
+            let place = Place::new(&[index]);
+            self.take_result(
+                host,
+                lease,
+                LeaseResult { place, payload: PYLM_ERROR, ..LeaseResult::default() },
+            );
+            return self.take_end(host, lease, LeaseEnd::Done(index + 1));
+        }
         if let Ended::Failed(message) =
             self.ledger.end_lease(host, lease, LeaseEnd::Failed, &mut self.abandoned)
         {
             self.fail(message, code, text);
         }
+    }
+
+    /// Whether an error of a function goes the way of its results, as the payload that stands for one with pylm: its client is
+    /// one of pylm's, and listens behind nodes that are still to come.
+    fn passes_errors_on(&self, lease: LeaseKey) -> bool {
+        let Some(part) = self.ledger.leased_part(lease).filter(|part| part.relay.is_none()) else {
+            return false;
+        };
+        let is_pylm = matches!(self.clients.get(part.job), Some(Client::Pylm(_)));
+        part.body.header.elsewhere || (is_pylm && self.config.pipelined)
     }
 
     /// A host is lost: what it had goes to others.
@@ -137,7 +161,8 @@ impl Router {
             let text = "the pylm worker answered 0, which stands for an error; its log tells more";
             self.take_failure(host, lease, FAILED, text);
         } else {
-            self.take_result(host, lease, index, payload);
+            let place = Place::new(&[index]);
+            self.take_result(host, lease, LeaseResult { place, payload, ..LeaseResult::default() });
         }
         let mut closed = std::mem::take(&mut self.closed);
         self.workers[port].answer(lease, index + 1, now, &mut closed);
@@ -186,8 +211,8 @@ impl Router {
             .config
             .pylm_functions
             .as_ref()
-            .map(|names| names.iter().map(|name| FunctionOffer { name, atomic: false }).collect());
-        let host = self.ledger.add_host(limit, HOST_BYTES, functions.as_deref(), now);
+            .map(|names| names.iter().map(|name| FunctionOffer::function(name)).collect());
+        let host = self.ledger.add_host(limit, HOST_BYTES, functions.as_deref(), "pylm worker", now);
         worker.begin(host, now);
         self.hosts.insert(host, Host::Pylm(place));
         self.undispatched = true;

@@ -1,6 +1,7 @@
 //! Egress: results and ends are counted, queued for their client, and sent as far as it has room.
 
 use super::bounds::PYLM_CROSSING;
+use super::follow::stream::FollowedStream;
 use super::ingress::PYLM_ERROR;
 use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
@@ -9,7 +10,6 @@ use super::pylm::clients::PylmStream;
 use super::router::Router;
 use pylm_protocol::Place;
 use pylm_protocol::codes::TOO_LARGE;
-use pylm_transport::Frame;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +20,8 @@ pub enum Client {
     Native(Stream),
     /// A pylm client.
     Pylm(PylmStream),
+    /// An earlier node that this one follows.
+    Followed(FollowedStream),
 }
 
 impl Client {
@@ -27,6 +29,7 @@ impl Client {
         match self {
             Client::Native(stream) => &mut stream.dirty,
             Client::Pylm(stream) => &mut stream.dirty,
+            Client::Followed(stream) => &mut stream.dirty,
         }
     }
 }
@@ -59,6 +62,14 @@ impl Router {
                 }
                 max
             }
+            Some(Client::Followed(stream)) => {
+                let link = self.followed[stream.place].link();
+                let max = self.config.max_message.min(link.map_or(u64::MAX, |link| link.max_message));
+                if length <= max {
+                    stream.push(Output::Result { number, place, held, payload: result.payload });
+                }
+                max
+            }
             None => return,
         };
         if length > max {
@@ -80,10 +91,13 @@ impl Router {
             Settled::Done(key) => {
                 let Some(message) = self.ledger.end(key, Outcome::Done) else { return };
                 self.count_off(&message);
-                if let Some(Client::Native(stream)) = self.clients.get_mut(message.job) {
-                    stream.push(Output::Done { number: message.number, results: message.results });
-                    self.touch(message.job);
+                let done = Output::Done { number: message.number, results: message.results };
+                match self.clients.get_mut(message.job) {
+                    Some(Client::Native(stream)) => stream.push(done),
+                    Some(Client::Followed(stream)) => stream.push(done),
+                    Some(Client::Pylm(_)) | None => return,
                 }
+                self.touch(message.job);
             }
         }
     }
@@ -95,11 +109,13 @@ impl Router {
         self.forget_in_hooks(key);
         let (number, results) = (message.number, message.results);
         tracing::debug!(number, code, text, "a message failed");
+        let failed = || {
+            let failure = Failure { number, results, code: code.to_owned(), text: text.to_owned() };
+            Output::Failed(Box::new(failure))
+        };
         match self.clients.get_mut(message.job) {
-            Some(Client::Native(stream)) => {
-                let failure = Failure { number, results, code: code.to_owned(), text: text.to_owned() };
-                stream.push(Output::Failed(Box::new(failure)));
-            }
+            Some(Client::Native(stream)) => stream.push(failed()),
+            Some(Client::Followed(stream)) => stream.push(failed()),
             Some(Client::Pylm(stream)) => {
                 let error = Message { header: Arc::clone(&stream.header), cache: None, payload: PYLM_ERROR };
                 stream.push(error.to_palm(Identity { number, part: 0 }, None, &mut self.scratch));
@@ -107,20 +123,6 @@ impl Router {
             None => {}
         }
         self.touch(message.job);
-    }
-
-    /// Publishes a message under a topic of a route hook's, to whoever listens.
-    pub(crate) fn publish(&mut self, topic: &str, message: &Message, identity: Identity) {
-        for line in &mut self.lines {
-            if !line.topics.contains_key(topic.as_bytes()) {
-                continue;
-            }
-            let palm = message.to_palm(identity, None, &mut self.scratch);
-            let mut frames = vec![Frame::copy_from(topic.as_bytes()), palm];
-            if let Err(error) = line.publisher.socket.send(&mut frames) {
-                tracing::warn!(topic, %error, "a message could not be published");
-            }
-        }
     }
 
     /// A job may have something to send.
@@ -138,6 +140,7 @@ impl Router {
         match client {
             Client::Native(stream) => stream.session.is_none() || stream.is_settled(),
             Client::Pylm(stream) => stream.is_flushed() || self.publisher_of(stream).is_none(),
+            Client::Followed(stream) => stream.is_flushed(),
         }
     }
 
@@ -175,6 +178,7 @@ impl Router {
                     stream.is_backed_up()
                 }
                 Client::Pylm(_) => self.flush_pylm(job, now),
+                Client::Followed(_) => self.fill_followed(job),
             };
             if self.ledger.is_held(job) != backed_up {
                 self.ledger.hold(job, backed_up);

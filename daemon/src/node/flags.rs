@@ -1,10 +1,10 @@
 //! The flags of `pylmd`, and the program behind them.
 
-use super::config::{NodeConfig, PeerPorts};
+use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node};
 use crate::host::options::PluginSetting;
-use crate::host::{LocalWorkers, plugins};
+use crate::host::{InlineHost, LocalWorkers, plugins};
 use crate::logging::{self, LogOptions};
 use crate::service::{self, Stop};
 use crate::settings::{self, Pages};
@@ -35,6 +35,10 @@ Examples:
       a node that sends each message three times, and two worker hosts on this machine
   pylmd --host 0.0.0.0 --advertise node1.example
       a node for worker hosts and clients on other machines
+  pylmd --name first --inline --plugin shout --pipelined
+      a node that runs functions itself, and sends their results on
+  pylmd --name second --inline --plugin shout --from first=tcp://127.0.0.1:5559 --host 127.0.0.2
+      the node that they go to: pylm job first.shout,second.shout
 
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
 capitals. The flag wins, then the environment, then the file.
@@ -54,6 +58,16 @@ pub struct Flags {
     /// Start this many worker hosts on this machine, with the same plugins, and watch them
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: u16,
+    /// Run the functions of the plugins in the node itself, not in worker hosts; one that aborts takes the node with it
+    #[arg(long, help_heading = "Kind of node")]
+    inline: bool,
+    /// Take messages from an earlier node: its name, or a topic that its route hooks give, and the address of its --db; can be
+    /// repeated
+    #[arg(long, value_name = "TOPIC=DB_ADDRESS", value_parser = from, help_heading = "Kind of node")]
+    from: Vec<From>,
+    /// Send results on to the nodes that follow this one's name, not to the client
+    #[arg(long, help_heading = "Kind of node")]
+    pipelined: bool,
     /// The name of the node, which pylm clients check
     #[arg(long, default_value = "server")]
     name: String,
@@ -132,6 +146,15 @@ fn peer_ports(text: &str) -> Result<PeerPorts, String> {
     }
 }
 
+fn from(text: &str) -> Result<From, String> {
+    match text.split_once('=') {
+        Some((topic, address)) if !topic.is_empty() && address.contains("://") => {
+            Ok(From { topic: topic.to_owned(), address: address.to_owned() })
+        }
+        _ => Err("give a topic and an address, as in first=tcp://127.0.0.1:5559".into()),
+    }
+}
+
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
     let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
@@ -154,6 +177,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    if flags.inline && plugins.functions().next().is_none() {
+        eprintln!("pylmd: --inline runs functions, and no plugin has any; name one with --plugin");
+        return ExitCode::from(WRONG_USAGE);
+    }
     match flags.run(plugins) {
         Ok(code) => code,
         Err(error) => {
@@ -178,6 +205,9 @@ impl Flags {
             worker_push: address(&self.worker_push, 5558),
             peer_ports: self.peer_ports.clone().unwrap_or_else(|| default_range(&db)),
             db,
+            from: self.from.clone(),
+            pipelined: self.pipelined,
+            inline: self.inline,
             max_message: self.max_message,
             cache_bytes: self.cache_bytes,
             max_attempts: self.max_attempts,
@@ -194,7 +224,8 @@ impl Flags {
         if let Err(error) = pylm_transport::raise_file_limit() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
-        let offers = plugins.functions().next().is_some();
+        let functions: Vec<_> = plugins.functions().cloned().collect();
+        let offers = !functions.is_empty();
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         let node = Node::start(self.node(plugins))?;
@@ -209,6 +240,8 @@ impl Flags {
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
         let workers = self.start_workers(&addresses.db, files)?;
+        let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
+        let inline = inline.transpose().context("cannot start the threads for --inline")?;
         tracing::info!(
             name = self.name,
             plugins = names.join(","),
@@ -220,12 +253,12 @@ impl Flags {
             "ready"
         );
         service::notify_ready();
-        if offers && self.workers == 0 {
+        if offers && self.workers == 0 && !self.inline {
             tracing::info!(
-                "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers"
+                "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
             );
         }
-        self.watch(node, workers)
+        self.watch(node, workers, inline)
     }
 
     fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
@@ -244,7 +277,12 @@ impl Flags {
     }
 
     /// Waits for the end of the node, and of its worker hosts.
-    fn watch(&self, node: Node, workers: Vec<Supervisor>) -> anyhow::Result<ExitCode> {
+    fn watch(
+        &self,
+        node: Node,
+        workers: Vec<Supervisor>,
+        inline: Option<InlineHost>,
+    ) -> anyhow::Result<ExitCode> {
         let control = node.control();
         let mut draining_since = None;
         let mut told = false;
@@ -261,6 +299,9 @@ impl Flags {
                     control(Command::Stop);
                 }
             }
+            if inline.as_ref().is_some_and(InlineHost::has_ended) {
+                control(Command::Stop);
+            }
             if !workers.is_empty() && workers.iter().all(Supervisor::has_ended) && !node.is_draining() {
                 tracing::error!("no worker host can run, the node ends");
                 control(Command::Stop);
@@ -269,6 +310,7 @@ impl Flags {
             }
         }
         LocalWorkers::stop(workers, Duration::from_secs(5));
+        inline.into_iter().for_each(|inline| inline.stop(Duration::from_secs(1)));
         Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,6 +1,6 @@
 //! Gather: results that count go through the hooks, on a thread of their own; a join holds them until its parent is complete.
 
-use super::bounds::{GATHER, GATHER_BYTES};
+use super::bounds::{GATHER, GATHER_BYTES, ROOM, ROOM_BYTES};
 use super::hook;
 use super::hosts::Host;
 use super::ledger::{HostKey, LeaseKey, MessageKey, Passed};
@@ -97,9 +97,16 @@ impl Router {
     /// Hands a result to the hooks; without any, it is on its way out.
     #[inline]
     pub(crate) fn gather(&mut self, passed: Passed) {
+        if let Some(place) = passed.relayed {
+            return self.emit(passed.message, passed.identity, place, passed.held, passed.result);
+        }
         let Some(gatherer) = &mut self.gatherer else {
             let place = Place::new(&[passed.identity.part, passed.index]);
-            return self.emit(passed.message, passed.identity, place, passed.held, passed.result);
+            let (key, identity) = (passed.message, passed.identity);
+            if !self.config.pipelined && self.followed.is_empty() {
+                return self.emit(key, identity, place, passed.held, passed.result);
+            }
+            return self.forward(key, identity, place, passed.held, Routed::unsaid(passed.result));
         };
         let Some(original) = self.ledger.message(passed.message).and_then(|open| open.original.clone())
         else {
@@ -137,10 +144,9 @@ impl Router {
 
     fn take_made_result(&mut self, made: Made) {
         match made {
-            Made::Result(key, identity, place, held, routed) => match routed.topic {
-                None => self.emit(key, identity, place, held, routed.message),
-                Some(topic) => self.publish(&topic, &routed.message, identity),
-            },
+            Made::Result(key, identity, place, held, routed) => {
+                self.forward(key, identity, place, held, routed)
+            }
             Made::Taken(results, bytes) => {
                 if let Some(gatherer) = &mut self.gatherer {
                     gatherer.outstanding -= results;
@@ -158,7 +164,10 @@ impl Router {
     /// Lets a host go on with a lease of many results, where their client has room.
     pub(crate) fn give_room(&mut self, host: HostKey, lease: LeaseKey) {
         let Some(job) = self.ledger.leased_part(lease).map(|part| part.job) else { return };
-        if self.ledger.is_held(job) || self.gatherer.as_ref().is_some_and(Gatherer::is_full) {
+        // Each result that goes on is a part, too.
+        let crowded =
+            self.ledger.job(job).is_some_and(|job| job.open_parts > ROOM || job.open_bytes > ROOM_BYTES);
+        if self.ledger.is_held(job) || crowded || self.gatherer.as_ref().is_some_and(Gatherer::is_full) {
             self.starved.push((job, host, lease));
             return;
         }

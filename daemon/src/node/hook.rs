@@ -35,11 +35,10 @@ pub fn from_plugin(message: pylm_plugin_host::Message, original: &Message, ident
     } else {
         Arc::new(Header {
             pipeline: Name::from(message.pipeline()),
-            // Whose result it is does not change: topics are given by route.
-            client: header.client.clone(),
             function: Name::from(message.function()),
             stage: message.stage(),
-            job: header.job,
+            // Whose result it is does not change: topics are given by route.
+            ..Header::clone(header)
         })
     };
     let cache = match &original.cache {

@@ -4,6 +4,8 @@ use super::bounds::{CONTEXTS, LEASE_RESULT_BYTES, LEASE_RESULTS};
 use super::ledger::Assignment;
 use super::message::Header;
 use super::native::sessions::{SessionKey, Sessions};
+use super::pylm::followers::Subscribers;
+use pylm_protocol::record::LISTENS_ELSEWHERE;
 use pylm_protocol::{FunctionOffer, Payload, Record};
 use slotmap::Key;
 use std::collections::HashMap;
@@ -18,6 +20,8 @@ pub enum Host {
     Native(NativeHost),
     /// Whoever is connected to this PUSH socket for pylm workers.
     Pylm(usize),
+    /// Those who follow a topic in pylm's way.
+    Subscribers(Subscribers),
 }
 
 /// A header's address, and the index of a function.
@@ -65,6 +69,10 @@ impl NativeHost {
         let Some(session) = self.session else { return };
         let part = assignment.part;
         let context = self.context(session, &part.body.header, assignment.function, sessions);
+        // What goes on keeps its key, which another node would not derive.
+        let own_key = part.relay.as_ref().filter(|_| part.body.cache.is_none());
+        let own_key = own_key.map(|_| part.identity.cache_key(part.body.header.job));
+        let cache = own_key.as_deref().or(part.body.cache.as_deref()).unwrap_or_default();
         sessions.say(
             session,
             &Record::Assign {
@@ -74,7 +82,7 @@ impl NativeHost {
                 part: part.identity.part,
                 attempt: part.attempt,
                 timeout: timeout.map_or(0, |left| (left.as_millis() as u64).max(1)),
-                cache: part.body.cache.as_deref().unwrap_or_default(),
+                cache,
                 payload: Payload(part.body.payload.clone()),
             },
         );
@@ -134,9 +142,10 @@ impl NativeHost {
                 client: header.client.as_str(),
                 functions: header.function.as_str(),
                 stage: header.stage.cast_unsigned(),
-                hops: 0,
+                hops: u64::from(header.hops),
                 results: LEASE_RESULTS,
                 results_bytes: LEASE_RESULT_BYTES,
+                flags: if header.elsewhere { LISTENS_ELSEWHERE } else { 0 },
             },
         );
         context

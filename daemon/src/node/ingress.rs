@@ -6,7 +6,7 @@ use super::message::{Header, Message};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
 use bytes::Bytes;
-use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
+use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::{Frame, Frames, MonitorEventKind};
 use std::ops::Range;
@@ -49,10 +49,8 @@ impl Router {
         let max = self.config.max_message;
         let refused = if palm.payload.len() as u64 > max {
             Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))
-        } else if palm.call().is_none() {
-            Some((NO_FUNCTION, no_function(palm.function)))
         } else {
-            None
+            self.function_of(&header).err()
         };
         let payload = payload_of(palm.payload_range(&frame), frame);
         let message = Message { header, cache, payload };
@@ -70,6 +68,7 @@ impl Router {
             function: palm.function.into(),
             stage: palm.stage,
             job: Uuid::new_v4(),
+            ..Header::default()
         });
         let job = self.ledger.open_job();
         let stream = PylmStream::new(palm.client, palm.pipeline, line, header, now);
@@ -85,13 +84,13 @@ impl Router {
         job: JobKey,
         number: u64,
         message: Message,
-        refused: Option<(&'static str, String)>,
+        refused: Option<Refusal>,
         now: Instant,
-    ) {
+    ) -> Option<MessageKey> {
         let hooked = self.scatterer.is_some() || self.gatherer.is_some();
         let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let bytes = message.payload.len() as u64;
-        let Some(key) = self.ledger.accept(job, number, bytes, original) else { return };
+        let key = self.ledger.accept(job, number, bytes, original)?;
         if let Some(Client::Native(stream)) = self.clients.get_mut(job)
             && let Some(timeout) = stream.timeout
         {
@@ -106,6 +105,26 @@ impl Router {
             let settled = self.ledger.scattered(key);
             self.settle(settled);
         }
+        Some(key)
+    }
+
+    /// The function that a message is for at its stage. Where the node runs functions itself, the server's name has to be its own,
+    /// as with pylm's Server, Pipeline and Sink; `_` stands for whichever node it is.
+    ///
+    /// # Errors
+    /// When it names none, or another server.
+    pub(super) fn function_of<'a>(&self, header: &'a Header) -> Result<&'a str, Refusal> {
+        let Some(call) = header.call() else {
+            let field = header.function.as_str();
+            return Err((NO_FUNCTION, format!("{field:?} names no function: it should be SERVER.FUNCTION")));
+        };
+        let name = &self.config.name;
+        if self.config.inline && call.server != name && call.server != "_" {
+            let called = call.server;
+            let text = format!("it calls {called:?}, and this is {name:?}, which runs functions itself");
+            return Err((WRONG_SERVER, text));
+        }
+        Ok(call.function)
     }
 
     /// Queues one part of a message for its function.
@@ -115,11 +134,9 @@ impl Router {
         let header = Arc::clone(&part.header);
         let function = match client {
             Client::Native(stream) if Arc::ptr_eq(&stream.header, &header) => &*stream.function,
-            _ => match header.call() {
-                Some(call) => call.function,
-                None => {
-                    return self.fail(key, NO_FUNCTION, &no_function(header.function.as_str()));
-                }
+            _ => match self.function_of(&header) {
+                Ok(function) => function,
+                Err((code, text)) => return self.fail(key, code, &text),
             },
         };
         self.ledger.add_part(key, function, part, now);
@@ -139,6 +156,7 @@ impl Router {
         let over = own.calls.subscription(came, listens);
         let Ok(client) = std::str::from_utf8(topic) else { return };
         let jobs: Vec<_> = self.directory.of_client(client).collect();
+        self.update_followers(line, client, now);
         for job in jobs {
             let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { continue };
             stream.active = now;
@@ -169,10 +187,8 @@ impl Router {
     }
 }
 
-/// What a client is told whose message names no function.
-pub fn no_function(field: &str) -> String {
-    format!("{field:?} names no function: it should be SERVER.FUNCTION")
-}
+/// Why a message cannot be run: one of the protocol's codes, and a text for people.
+pub type Refusal = (&'static str, String);
 
 /// A payload out of the frame it came in. A small one is copied out, so that it does not keep the frame.
 #[inline]

@@ -44,7 +44,7 @@ impl Router {
                 self.lines[stream.line].backed_up -= usize::from(stream.backed_up);
                 self.directory.remove(&stream.client, job);
             }
-            None => {}
+            Some(Client::Followed(_)) | None => {}
         }
     }
 

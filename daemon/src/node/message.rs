@@ -29,7 +29,7 @@ impl From<&str> for Name {
 }
 
 /// What all messages of a job have in common, until a hook changes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
     /// The id of the client's stream.
     pub pipeline: Name,
@@ -41,6 +41,10 @@ pub struct Header {
     pub stage: i64,
     /// The job's identity.
     pub job: Uuid,
+    /// How many nodes it has passed.
+    pub hops: u32,
+    /// Its client is one of pylm's that does not listen where it has sent its messages to: results leave where it does.
+    pub elsewhere: bool,
 }
 
 impl Header {

@@ -10,6 +10,7 @@ mod config;
 mod dispatch;
 mod egress;
 mod flags;
+mod follow;
 mod gather;
 mod hook;
 mod hosts;
@@ -26,7 +27,7 @@ mod running;
 mod scatter;
 mod sockets;
 
-pub use config::{NodeConfig, PeerPorts};
+pub use config::{From, NodeConfig, PeerPorts};
 pub use flags::main;
 pub(crate) use router::Router;
 pub use running::{Addresses, Command, Node, StartError};

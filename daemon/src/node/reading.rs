@@ -1,6 +1,8 @@
 //! Reading: which sockets may have more, whose turn it is, and what is not read for now.
 
 use super::bounds::TURN;
+use super::follow::Followed;
+use super::hosts::Host;
 use super::pylm::clients::Line;
 use super::pylm::workers::WorkerPort;
 use super::router::Router;
@@ -16,6 +18,8 @@ pub(super) enum Source {
     Publisher(usize),
     PullMonitor(usize),
     Monitor(usize),
+    Followed(usize),
+    FollowedMonitor(usize),
 }
 
 impl Router {
@@ -37,6 +41,16 @@ impl Router {
                 self.lines[place].monitor_ready = true;
                 return;
             }
+            Source::Followed(place) => {
+                let followed = &mut self.followed[place];
+                let Some(socket) = followed.socket() else { return };
+                let events = socket.events();
+                (&mut followed.ready, events)
+            }
+            Source::FollowedMonitor(place) => {
+                self.followed[place].monitor_ready = true;
+                return;
+            }
             Source::Monitor(place) => {
                 self.workers[place].monitor_ready = true;
                 return;
@@ -53,6 +67,9 @@ impl Router {
                 line.publisher_ready || line.monitor_ready || (line.pull_ready && self.reads(line))
             })
             || self.workers.iter().any(|worker| worker.monitor_ready)
+            || self.followed.iter().enumerate().any(|(place, followed)| {
+                followed.monitor_ready || (followed.ready && self.reads_followed(place))
+            })
     }
 
     fn reads(&self, line: &Line) -> bool {
@@ -64,6 +81,11 @@ impl Router {
         self.sessions.is_stalled()
             || self.waiting.iter().any(|&job| self.is_subscribed(job))
             || self.workers.iter().any(WorkerPort::is_stalled)
+            || self.followed.iter().any(Followed::is_stalled)
+            || self
+                .hosts
+                .values()
+                .any(|host| matches!(host, Host::Subscribers(subscribers) if subscribers.is_stalled()))
     }
 
     /// Reads every socket until it is empty, or has had its turn.
@@ -74,6 +96,7 @@ impl Router {
                 self.read_monitor(place, now);
             }
         }
+        self.read_followed(now);
         if self.db_ready {
             self.db_ready = self.take_turn(
                 &mut frames,

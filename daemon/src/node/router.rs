@@ -4,6 +4,7 @@ use super::bounds::{LINGER, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
+use super::follow::Followed;
 use super::gather::Gatherer;
 use super::hosts::Host;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
@@ -12,6 +13,7 @@ use super::pylm::clients::{Directory, Line};
 use super::pylm::ports::Ports;
 use super::pylm::workers::WorkerPort;
 use super::reading::Source;
+use super::route::NextHeaders;
 use super::running::{Addresses, Command, StartError};
 use super::scatter::Scatterer;
 use super::sockets::{Bound, bind};
@@ -19,6 +21,7 @@ use pylm_protocol::Record;
 use pylm_transport::{Context, Frames, Poller, SocketKind, Waker};
 use slotmap::SecondaryMap;
 use std::collections::HashMap;
+use std::os::fd::RawFd;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -49,6 +52,12 @@ pub struct Router {
     pub(crate) abandoned: Vec<(HostKey, LeaseKey)>,
     /// Leases of many results that wait for room, with their jobs and hosts.
     pub(crate) starved: Vec<(JobKey, HostKey, LeaseKey)>,
+    /// The earlier nodes that messages come from.
+    pub(crate) followed: Vec<Followed>,
+    /// The headers of results that go on.
+    pub(crate) next_headers: NextHeaders,
+    /// Leases have ended while others wait for room.
+    pub(crate) relayed: bool,
     pub(crate) scatterer: Option<Scatterer>,
     pub(crate) gatherer: Option<Gatherer>,
     /// This run of the node.
@@ -65,12 +74,14 @@ pub struct Router {
     pub(super) sources: Vec<Source>,
     inbox: Receiver<Command>,
     pub(super) frames: Frames,
+    /// The same for what earlier nodes send.
+    pub(super) followed_frames: Frames,
     /// Room to write messages in.
     pub(crate) scratch: Vec<u8>,
     /// Room for leases that an answer closes.
     pub(crate) closed: Vec<LeaseKey>,
     // Last, so that every socket is closed before it.
-    _context: Context,
+    pub(super) context: Context,
 }
 
 impl Router {
@@ -106,6 +117,7 @@ impl Router {
         for (place, worker) in workers.iter().enumerate() {
             watch(worker.monitor.fd(), Source::Monitor(place))?;
         }
+        let followed = config.from.iter().map(|from| Followed::new(from.clone(), now)).collect();
         let run = Uuid::new_v4();
         let scatterer = Scatterer::start(&config.plugins, poller.waker())?;
         let gatherer = Gatherer::start(&config.plugins, poller.waker())?;
@@ -128,6 +140,9 @@ impl Router {
             waiting: Vec::new(),
             abandoned: Vec::new(),
             starved: Vec::new(),
+            followed,
+            next_headers: NextHeaders::default(),
+            relayed: false,
             scatterer,
             gatherer,
             run,
@@ -141,9 +156,10 @@ impl Router {
             sources,
             inbox,
             frames: Frames::new(),
+            followed_frames: Frames::new(),
             scratch: Vec::new(),
             closed: Vec::new(),
-            _context: context,
+            context,
         };
         router.preset_cache();
         Ok(router)
@@ -176,6 +192,25 @@ impl Router {
         }
     }
 
+    /// Watches one more descriptor.
+    pub(super) fn watch(&mut self, fd: RawFd, source: Source) -> std::io::Result<()> {
+        let key = match self.sources.iter().position(|&other| other == source) {
+            Some(key) => key,
+            None => {
+                self.sources.push(source);
+                self.sources.len() - 1
+            }
+        };
+        self.poller.add(fd, key)
+    }
+
+    /// Watches a descriptor no more.
+    pub(super) fn unwatch(&self, fd: RawFd) {
+        if let Err(error) = self.poller.remove(fd) {
+            tracing::error!(%error, "a socket is watched for no reason");
+        }
+    }
+
     pub(crate) fn waker(&self) -> Waker {
         self.poller.waker()
     }
@@ -196,6 +231,9 @@ impl Router {
             self.read(now);
             self.take_parts(now);
             self.take_gathered();
+            if std::mem::take(&mut self.relayed) {
+                self.give_room_to_starved();
+            }
             self.dispatch();
             self.flush(now);
             if now >= next_tick {
@@ -232,6 +270,8 @@ impl Router {
         for worker in &mut self.workers {
             worker.flush();
         }
+        self.flush_followers();
+        self.flush_followed(now);
         // Sending takes news from the socket's descriptor that nobody will tell of again.
         self.db_ready |= self.db.socket.events().is_ok_and(|events| events.readable);
     }
@@ -244,6 +284,7 @@ impl Router {
             for session in self.sessions.keys() {
                 self.sessions.say(session, &Record::Goodbye {});
             }
+            self.leave_followed();
         }
     }
 
@@ -254,9 +295,10 @@ impl Router {
 
     /// Tells peers, and lets the sockets send for so long what they have taken.
     fn say_goodbye(&mut self, linger: Duration) -> bool {
-        let publishers = self.lines.iter().map(|line| &line.publisher);
-        for bound in publishers.chain([&self.db]) {
-            if let Err(error) = bound.socket.set_linger(linger) {
+        let publishers = self.lines.iter().map(|line| &line.publisher.socket);
+        let followed = self.followed.iter().filter_map(Followed::socket);
+        for socket in publishers.chain([&self.db.socket]).chain(followed) {
+            if let Err(error) = socket.set_linger(linger) {
                 tracing::warn!(%error, "a socket does not wait for its peers");
             }
         }

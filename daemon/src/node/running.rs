@@ -46,6 +46,8 @@ pub enum StartError {
 pub struct Node {
     /// Where peers connect to.
     pub addresses: Addresses,
+    /// The cache service's address on this machine.
+    pub local_db: String,
     commands: Sender<Command>,
     waker: Waker,
     draining: Arc<AtomicBool>,
@@ -61,9 +63,10 @@ impl Node {
         let (commands, inbox) = channel();
         let router = Router::new(config, inbox)?;
         let addresses = router.addresses();
+        let local_db = router.db.local.clone();
         let waker = router.waker();
         let thread = std::thread::Builder::new().name("router".into()).spawn(move || router.run())?;
-        Ok(Node { addresses, commands, waker, draining: Arc::default(), thread })
+        Ok(Node { addresses, local_db, commands, waker, draining: Arc::default(), thread })
     }
 
     /// A handle that tells the routing thread what to do; it may be used from any thread.

@@ -32,6 +32,8 @@ pub struct Bound {
     pub socket: Socket,
     /// Where peers connect to.
     pub address: String,
+    /// Where this machine connects to.
+    pub local: String,
 }
 
 /// What the options of every socket of a node have in common.
@@ -68,7 +70,8 @@ pub fn bind(
     let socket = context.socket(kind, &options)?;
     let endpoint =
         socket.bind(address).map_err(|why| BindError::Address { flag, address: address.to_owned(), why })?;
-    Ok(Bound { socket, address: advertised(&endpoint, config.advertise.as_deref()) })
+    let local = endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
+    Ok(Bound { socket, address: advertised(&endpoint, config.advertise.as_deref()), local })
 }
 
 /// The address that peers can connect to: a wildcard is no host, and is replaced by `advertise` or this machine's name.

@@ -147,6 +147,7 @@ impl Node {
             hops: 0,
             results,
             results_bytes: 1 << 20,
+            flags: 0,
         }]);
     }
 

@@ -109,6 +109,7 @@ impl Native<'_> {
         let given = session.books.given.session;
         match record {
             Record::Context {
+                flags: _,
                 context,
                 function,
                 job,

@@ -84,7 +84,10 @@ impl Native<'_> {
                 .shared
                 .functions
                 .iter()
-                .map(|function| FunctionOffer { name: function.name(), atomic: function.atomic() })
+                .map(|function| FunctionOffer {
+                    atomic: function.atomic(),
+                    ..FunctionOffer::function(function.name())
+                })
                 .collect(),
             max_message: pylm_protocol::DEFAULT_MAX_MESSAGE,
             limit: self.pace.told(),

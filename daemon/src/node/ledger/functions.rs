@@ -1,4 +1,5 @@
-//! Which function is offered by whom, and who waits for it: one lane for each job, served in turns.
+//! Which function is offered by whom, and who waits for it: one lane for each job, served in turns. A follower of a topic
+//! is to its parts what a function is to its.
 
 use super::{FunctionKey, HostKey, JobKey, LaneKey, PartKey};
 use slotmap::SlotMap;
@@ -29,6 +30,8 @@ pub(super) struct Function {
     lanes: usize,
     /// Its results count only all together.
     atomic: bool,
+    /// It is a follower of a topic; its number, or 0 as long as there is none.
+    follower: Option<u32>,
     /// Since when nobody offers it.
     pub(super) unoffered: Option<Instant>,
 }
@@ -38,9 +41,27 @@ impl Function {
         !self.turns.is_empty() || !self.alone.is_empty()
     }
 
-    /// The function's name.
+    /// The function's name, or the follower's topic.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is a follower of a topic.
+    pub(super) fn is_follower(&self) -> bool {
+        self.follower.is_some()
+    }
+
+    fn new(name: &str, follower: Option<u32>, now: Instant) -> Self {
+        Function {
+            name: name.into(),
+            hosts: Vec::new(),
+            turns: VecDeque::new(),
+            alone: VecDeque::new(),
+            lanes: 0,
+            atomic: false,
+            follower,
+            unoffered: Some(now),
+        }
     }
 }
 
@@ -70,21 +91,31 @@ impl Functions {
         let key = match self.by_name.get(name) {
             Some(&key) => key,
             None => {
-                let key = self.functions.insert(Function {
-                    name: name.into(),
-                    hosts: Vec::new(),
-                    turns: VecDeque::new(),
-                    alone: VecDeque::new(),
-                    lanes: 0,
-                    atomic: false,
-                    unoffered: Some(now),
-                });
+                let key = self.functions.insert(Function::new(name, None, now));
                 self.by_name.insert(name.into(), key);
                 key
             }
         };
         self.last = Some(key);
         key
+    }
+
+    /// A follower of a topic, of whom nothing is known yet.
+    pub(super) fn add_follower(&mut self, topic: &str, now: Instant) -> FunctionKey {
+        self.functions.insert(Function::new(topic, Some(0), now))
+    }
+
+    /// A follower has this number from now on.
+    pub(super) fn set_follower(&mut self, key: FunctionKey, number: u32) {
+        if let Some(function) = self.functions.get_mut(key) {
+            function.follower = Some(number);
+        }
+    }
+
+    /// The number of a follower; `None` of a function.
+    #[inline]
+    pub(super) fn follower(&self, key: FunctionKey) -> Option<u32> {
+        self.functions.get(key).and_then(|function| function.follower)
     }
 
     pub(super) fn get(&self, function: FunctionKey) -> Option<&Function> {
@@ -113,7 +144,7 @@ impl Functions {
     /// The hosts that a function's parts may go to.
     pub(super) fn hosts(&self, function: FunctionKey) -> &[HostKey] {
         match self.functions.get(function) {
-            Some(function) if !function.hosts.is_empty() => &function.hosts,
+            Some(function) if !function.hosts.is_empty() || function.is_follower() => &function.hosts,
             _ => &self.any,
         }
     }
@@ -255,9 +286,16 @@ impl Functions {
         self.sweep(lane_entry.function);
     }
 
-    /// Forgets a function that nobody offers or waits for: names come from outside, and are without bound.
+    /// Forgets a follower.
+    pub(super) fn remove(&mut self, key: FunctionKey) {
+        self.functions.remove(key);
+    }
+
+    /// Forgets a function that nobody offers or waits for: names come from outside, and are without bound. A follower is kept
+    /// for a while, in which it may come back.
     fn sweep(&mut self, key: FunctionKey) {
-        let unused = |function: &Function| function.hosts.is_empty() && function.lanes == 0;
+        let unused =
+            |function: &Function| function.hosts.is_empty() && function.lanes == 0 && !function.is_follower();
         if self.functions.get(key).is_some_and(unused)
             && let Some(function) = self.functions.remove(key)
         {

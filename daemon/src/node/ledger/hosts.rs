@@ -6,15 +6,16 @@ use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
 impl Ledger {
-    /// A host that offers these functions (`None`: any that nobody offers).
+    /// A host called `name` that offers these functions (`None`: any that nobody offers), or follows these topics.
     pub fn add_host(
         &mut self,
         limit: u64,
         limit_bytes: u64,
         functions: Option<&[FunctionOffer<'_>]>,
+        name: &str,
         now: Instant,
     ) -> HostKey {
-        let functions = functions.map(|functions| self.intern_all(functions, now));
+        let functions = functions.map(|functions| self.intern_all(functions, name, now));
         let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions));
         let functions = self.hosts[host].functions.as_deref();
         self.functions.offer(host, functions);
@@ -28,17 +29,21 @@ impl Ledger {
         limit: u64,
         limit_bytes: u64,
         functions: &[FunctionOffer<'_>],
+        name: &str,
         now: Instant,
     ) {
-        let functions = self.intern_all(functions, now);
+        let functions = self.intern_all(functions, name, now);
         if let Some(credit) = self.hosts.get_mut(host) {
             *credit = Credit::new(limit, limit_bytes, Some(functions));
             self.functions.offer(host, credit.functions.as_deref());
         }
     }
 
-    fn intern_all(&mut self, functions: &[FunctionOffer<'_>], now: Instant) -> Vec<FunctionKey> {
+    fn intern_all(&mut self, functions: &[FunctionOffer<'_>], host: &str, now: Instant) -> Vec<FunctionKey> {
         let intern = |offer: &FunctionOffer<'_>| {
+            if offer.topic {
+                return self.follow(offer.name, host, now);
+            }
             let function = self.functions.intern(offer.name, now);
             self.functions.set_atomic(function, offer.atomic);
             function

@@ -4,6 +4,7 @@ use super::{HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled};
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
+use pylm_protocol::Place;
 
 /// A part that is out at a host.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Passed {
     pub identity: Identity,
     /// Its place among the part's results.
     pub index: u64,
+    /// It comes from a follower and goes on to the client as it is: its place among all results of the message.
+    pub relayed: Option<Place>,
     /// It counts only together with the message's end.
     pub held: bool,
     /// The part with the result's data.
@@ -40,11 +43,35 @@ pub struct Passed {
 }
 
 impl Part {
-    /// A result of this part.
-    fn pass(&self, index: u64, held: bool, payload: Bytes) -> Passed {
+    /// A result of this part, of the function's that is its own, or of a follower's of this number.
+    fn pass(&self, place: &Place, follower: Option<u32>, held: bool, payload: Bytes) -> Passed {
+        let relayed = self.relay.as_ref().zip(follower).map(|(relay, follower)| relay.place(follower, place));
         let result = self.body.with_payload(payload);
-        Passed { message: self.message, identity: self.identity, index, held, result }
+        let index = index(place).unwrap_or_default();
+        Passed { message: self.message, identity: self.identity, index, relayed, held, result }
     }
+}
+
+/// The place of a function's result: how many of its message went before.
+fn index(place: &Place) -> Option<u64> {
+    match place.0.as_slice() {
+        [] => Some(0),
+        [index] => Some(*index),
+        _ => None,
+    }
+}
+
+/// A result that a host gave under a lease.
+#[derive(Debug, Clone, Default)]
+pub struct LeaseResult {
+    /// Where it stands among the lease's results.
+    pub place: Place,
+    /// It counts only together with the end of its message.
+    pub held: bool,
+    /// It is the only one, and the end of the lease follows.
+    pub only: bool,
+    /// The data.
+    pub payload: Bytes,
 }
 
 /// How a host ended a lease.
@@ -81,24 +108,35 @@ pub enum Ended {
 
 impl Ledger {
     /// Takes a result of a lease; `None` when it does not count, or is held until the last.
-    pub fn result(&mut self, host: HostKey, key: LeaseKey, index: u64, payload: Bytes) -> Option<Passed> {
-        let lease = self.leases.get_mut(key).filter(|lease| lease.host == host && lease.results == index)?;
+    pub fn result(&mut self, host: HostKey, key: LeaseKey, result: LeaseResult) -> Option<Passed> {
+        let LeaseResult { place, held, only, payload } = result;
+        let lease = self.leases.get_mut(key).filter(|lease| lease.host == host)?;
+        let part = self.parts.get_mut(lease.part)?;
+        let follower = self.functions.follower(part.function);
+        if follower.is_none() && index(&place) != Some(lease.results) {
+            return None;
+        }
         lease.results += 1;
         lease.result_bytes += payload.len() as u64;
-        let part = self.parts.get_mut(lease.part)?;
-        if lease.atomic {
-            // An answer under an older lease does not mix with that of the latest.
-            let held = &mut part.history().held;
-            if held.len() as u64 == index {
-                held.push(payload);
+        if lease.atomic || held || part.relay.as_ref().is_some_and(|relay| relay.held) {
+            part.history().held.push((key, place, payload));
+            return None;
+        }
+        if follower.is_none() {
+            if lease.results <= part.passed {
+                return None;
             }
-            return None;
+            part.passed = lease.results;
+        } else {
+            // A follower's results come in any order, so that they are known by their places; one that comes alone is not
+            // asked for again.
+            let is_first = only && part.passed == 0;
+            if !is_first && !part.history().places.insert(place.clone()) {
+                return None;
+            }
+            part.passed += 1;
         }
-        if index < part.passed {
-            return None;
-        }
-        part.passed = index + 1;
-        Some(part.pass(index, false, payload))
+        Some(part.pass(&place, follower, false, payload))
     }
 
     /// Ends a lease. The answer that came first counts; a lease that another host still has of the same part is pushed to
@@ -142,8 +180,10 @@ impl Ledger {
             return Ended::Inconsistent(message);
         }
         let held = part.history.as_mut().map(|history| std::mem::take(&mut history.held)).unwrap_or_default();
-        let held =
-            held.into_iter().zip(0..).map(|(payload, index)| part.pass(index, true, payload)).collect();
+        let follower = self.functions.follower(part.function);
+        // An answer under one lease does not mix with that of another.
+        let own = held.into_iter().filter(|(lease, ..)| *lease == key);
+        let held = own.map(|(_, place, payload)| part.pass(&place, follower, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
         Ended::Done { held, settled: self.settle(message) }
     }

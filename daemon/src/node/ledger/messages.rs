@@ -1,8 +1,10 @@
 //! A client's message and its parts, from acceptance to the end.
 
-use super::{FunctionKey, JobKey, LeaseKey, MessageKey};
+use super::{FunctionKey, JobKey, LeaseKey, MessageKey, Relay};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
+use pylm_protocol::Place;
+use std::collections::HashSet;
 
 /// A message that has not ended.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub struct Part {
     pub body: Message,
     /// How often it was leased.
     pub attempt: u32,
+    /// Where it goes on to, if it is not for a function.
+    pub relay: Option<Box<Relay>>,
     /// How many of its results were passed on.
     pub(super) passed: u64,
     /// The lease that is out.
@@ -84,8 +88,10 @@ pub struct Part {
 /// What befell a part. Most have none; apart, it keeps the others small.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// Results that count only together with the last.
-    pub(super) held: Vec<Bytes>,
+    /// Results that count only together with the last of their lease.
+    pub(super) held: Vec<(LeaseKey, Place, Bytes)>,
+    /// The places of a follower's results that were passed on.
+    pub(super) places: HashSet<Place>,
     /// How often its host was lost while it had others too.
     pub(super) suspicions: u32,
     /// How often its host was lost while it was alone.
@@ -95,22 +101,21 @@ pub(super) struct History {
 }
 
 impl Part {
-    pub(super) fn new(
-        open: &mut OpenMessage,
+    pub(super) fn of(
+        job: JobKey,
         message: MessageKey,
+        identity: Identity,
         function: FunctionKey,
         body: Message,
     ) -> Self {
-        let identity = Identity { number: open.number, part: open.parts };
-        open.parts += 1;
-        open.open_parts += 1;
         Part {
             message,
-            job: open.job,
+            job,
             identity,
             function,
             body,
             attempt: 0,
+            relay: None,
             passed: 0,
             lease: None,
             history: None,

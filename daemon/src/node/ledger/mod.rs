@@ -11,17 +11,20 @@ mod leases;
 mod messages;
 #[cfg(test)]
 mod model;
+mod relays;
 mod turns;
 
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
-pub use leases::{Ended, LeaseEnd, Passed};
+pub use leases::{Ended, LeaseEnd, LeaseResult, Passed};
 pub use messages::{OpenMessage, Part, Settled};
-pub use turns::Assignment;
+pub use relays::Relay;
+pub use turns::{Assignment, Unoffered};
 
-use crate::node::message::Message;
+use crate::node::message::{Identity, Message};
 use functions::Functions;
 use leases::Lease;
+use relays::Topics;
 use slotmap::{SlotMap, new_key_type};
 use std::time::Instant;
 
@@ -36,7 +39,7 @@ new_key_type! {
     pub struct LeaseKey;
     /// A host's key; it is kept while one that was lost may come back.
     pub struct HostKey;
-    /// The key of a function that is offered or waited for.
+    /// The key of a function that is offered or waited for, or of a follower of a topic.
     pub struct FunctionKey;
     /// The key of one job's queue for one function.
     pub struct LaneKey;
@@ -87,6 +90,7 @@ pub struct Ledger {
     leases: SlotMap<LeaseKey, Lease>,
     hosts: SlotMap<HostKey, Credit>,
     functions: Functions,
+    topics: Topics,
     totals: Counts,
 }
 
@@ -101,6 +105,7 @@ impl Ledger {
             leases: SlotMap::with_key(),
             hosts: SlotMap::with_key(),
             functions: Functions::default(),
+            topics: Topics::default(),
             totals: Counts::default(),
         }
     }
@@ -196,7 +201,10 @@ impl Ledger {
         let function = self.functions.intern(function, now);
         job.open_parts += 1;
         job.open_bytes += body.payload.len();
-        let part = self.parts.insert(Part::new(open, message, function, body));
+        let identity = Identity { number: open.number, part: open.parts };
+        open.parts += 1;
+        open.open_parts += 1;
+        let part = self.parts.insert(Part::of(open.job, message, identity, function, body));
         let lane = self.functions.lane(open.job, function, &mut job.lanes);
         self.functions.push_back(lane, part);
     }
@@ -236,7 +244,7 @@ impl Ledger {
     }
 
     /// What is next for a message of which something has ended.
-    fn settle(&mut self, message: MessageKey) -> Settled {
+    pub fn settle(&mut self, message: MessageKey) -> Settled {
         let Some(open) = self.messages.get_mut(message) else { return Settled::Open };
         if open.scattering || open.open_parts > 0 || open.gathering {
             Settled::Open

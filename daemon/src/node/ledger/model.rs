@@ -5,13 +5,13 @@ use super::*;
 use crate::node::message::{Header, Message};
 use bytes::Bytes;
 use proptest::prelude::*;
-use pylm_protocol::FunctionOffer;
+use pylm_protocol::{FunctionOffer, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-const OFFER: FunctionOffer<'static> = FunctionOffer { name: "f", atomic: false };
+const OFFER: FunctionOffer<'static> = FunctionOffer::function("f");
 
 /// What may happen; numbers choose among what there is.
 #[derive(Debug, Clone)]
@@ -134,12 +134,12 @@ impl World {
             }
             Event::Lose { host, may_return } => self.lose(host, may_return),
             Event::AddHost { limit } => {
-                self.hosts.push(self.ledger.add_host(limit, 1 << 20, Some(&[OFFER]), self.now));
+                self.hosts.push(self.ledger.add_host(limit, 1 << 20, Some(&[OFFER]), "host", self.now));
             }
             Event::Return { host } => {
                 if let Some(place) = pick(&self.lost, host) {
                     let host = self.lost.swap_remove(place);
-                    self.ledger.return_host(host, 2, 1 << 20, &[OFFER], self.now);
+                    self.ledger.return_host(host, 2, 1 << 20, &[OFFER], "host", self.now);
                     self.hosts.push(host);
                 }
             }
@@ -172,6 +172,7 @@ impl World {
             function: "s.f".into(),
             stage: 0,
             job: Uuid::nil(),
+            ..Header::default()
         };
         let body = Message { header: Arc::new(header), cache: None, payload: Bytes::from_static(b"x") };
         (0..parts).for_each(|_| self.ledger.add_part(key, "f", body.clone(), self.now));
@@ -193,7 +194,8 @@ impl World {
     }
 
     fn result(&mut self, out: &mut Out) {
-        if let Some(passed) = self.ledger.result(out.host, out.key, out.results, Bytes::new()) {
+        let result = LeaseResult { place: Place::new(&[out.results]), ..LeaseResult::default() };
+        if let Some(passed) = self.ledger.result(out.host, out.key, result) {
             assert!(
                 self.passed.insert((out.message, out.part, passed.index)),
                 "a result was passed on twice"
@@ -287,9 +289,9 @@ fn a_function_that_nobody_offers_fails_after_the_wait_and_leaves_nothing_behind(
     assert!(world.ledger.expire_unoffered(wait, world.now).is_empty());
     let failed = world.ledger.expire_unoffered(wait, world.now + wait);
     assert_eq!(failed.len(), 3);
-    for (message, function) in failed {
-        assert_eq!(function, "f");
-        world.end(message, Outcome::Failed);
+    for unoffered in failed {
+        assert_eq!(unoffered.name, "f");
+        world.end(unoffered.part.message, Outcome::Failed);
     }
     world.check();
     assert_eq!(world.accepted, world.ended);

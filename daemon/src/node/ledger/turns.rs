@@ -1,9 +1,10 @@
 //! Turns: which part goes to which host next.
 
 use super::credit::{Alone, Credit};
-use super::functions::TURN;
+use super::functions::{Function, TURN};
 use super::leases::Lease;
-use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
+use super::messages::History;
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartKey};
 use std::time::{Duration, Instant};
 
 /// What a host is to be given.
@@ -17,6 +18,15 @@ pub struct Assignment<'a> {
     pub part: &'a Part,
     /// The function's name.
     pub function: &'a str,
+}
+
+/// A part that waited in vain.
+#[derive(Debug)]
+pub struct Unoffered {
+    /// What waited.
+    pub part: Part,
+    /// The function that nobody offers, or the topic that nobody follows.
+    pub name: String,
 }
 
 impl Ledger {
@@ -146,40 +156,42 @@ impl Ledger {
         part.lease = Some(lease);
         part.attempt += 1;
         if let Some(history) = &mut part.history {
-            history.held.clear();
+            let History { held, orphans, .. } = &mut **history;
+            held.retain(|(lease, ..)| orphans.contains(lease));
         }
         let function = self.functions.get(part.function).map_or("", |function| function.name());
         assign(Assignment { host, lease, part, function });
         true
     }
 
-    /// Fails what waited for a function that nobody has offered for so long.
-    pub fn expire_unoffered(&mut self, wait: Duration, now: Instant) -> Vec<(MessageKey, String)> {
-        if !self.functions.any.is_empty() {
-            return Vec::new();
-        }
+    /// Takes what waited for a function that nobody has offered for so long, or for a follower that was not there.
+    pub fn expire_unoffered(&mut self, wait: Duration, now: Instant) -> Vec<Unoffered> {
+        let any = !self.functions.any.is_empty();
+        let is_over = |function: &&Function| {
+            let unoffered = function.unoffered.is_some_and(|since| now.duration_since(since) >= wait);
+            unoffered && if function.is_follower() { true } else { !any && function.waits() }
+        };
         let expired: Vec<_> = self
             .functions
             .iter()
-            .filter(|(_, function)| function.waits())
-            .filter(|(_, function)| function.unoffered.is_some_and(|since| now.duration_since(since) >= wait))
-            .map(|(key, function)| (key, function.name().to_owned()))
+            .filter(|(_, function)| is_over(function))
+            .map(|(key, function)| (key, function.name().to_owned(), function.is_follower()))
             .collect();
-        let mut failed = Vec::new();
-        for (function, name) in expired {
+        let mut unoffered = Vec::new();
+        for (function, name, is_follower) in expired {
             let (waiting, lanes) = self.functions.take_waiting(function);
-            for part in waiting {
-                if let Some(part) = self.remove_part(part) {
-                    failed.push((part.message, name.clone()));
-                }
-            }
+            let parts = waiting.into_iter().filter_map(|part| self.remove_part(part));
+            unoffered.extend(parts.map(|part| Unoffered { part, name: name.clone() }));
             for (job, lane) in lanes {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.lanes.retain(|&other| other != lane);
                 }
                 self.functions.remove_lane(lane);
             }
+            if is_follower {
+                self.forget_follower(function, &name);
+            }
         }
-        failed
+        unoffered
     }
 }

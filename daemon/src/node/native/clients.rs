@@ -5,12 +5,11 @@ use super::sessions::SessionKey;
 use super::stream::Stream;
 use crate::node::bounds::{JOBS, WINDOW, WINDOW_BYTES};
 use crate::node::egress::Client;
-use crate::node::ingress::no_function;
 use crate::node::ledger::JobKey;
 use crate::node::message::{Header, Message, Name};
 use crate::node::router::Router;
 use bytes::Bytes;
-use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE};
+use pylm_protocol::codes::TOO_LARGE;
 use pylm_protocol::{JobState, Record, Role};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +57,7 @@ impl Router {
         let key = *self.sessions.get_mut(session)?.jobs.get(&job)?;
         match self.clients.get_mut(key)? {
             Client::Native(stream) => Some((key, stream)),
-            Client::Pylm(_) => None,
+            Client::Pylm(_) | Client::Followed(_) => None,
         }
     }
 
@@ -104,10 +103,12 @@ impl Router {
                     function: function.into(),
                     stage: 0,
                     job: identity,
+                    ..Header::default()
                 };
+                let refused = self.function_of(&header).err();
                 let key = self.ledger.open_job();
-                self.clients
-                    .insert(key, Client::Native(Stream::new(identity, job, session, Arc::new(header))));
+                let stream = Stream::new(identity, job, session, Arc::new(header), refused);
+                self.clients.insert(key, Client::Native(stream));
                 self.jobs_by_identity.insert(identity, key);
                 key
             }
@@ -163,10 +164,8 @@ impl Router {
         };
         let refused = if message.payload.len() as u64 > max_message {
             Some((TOO_LARGE, format!("the payload has more than {max_message} bytes; see --max-message")))
-        } else if stream.function.is_empty() {
-            Some((NO_FUNCTION, no_function(stream.header.function.as_str())))
         } else {
-            None
+            stream.refused.clone()
         };
         if first && let Some(open) = self.sessions.get_mut(session) {
             open.submitted.push(key);

@@ -3,9 +3,10 @@
 use super::Violation;
 use super::sessions::SessionKey;
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
-use crate::node::ledger::{LeaseEnd, LeaseKey};
+use crate::node::ledger::{LeaseEnd, LeaseKey, LeaseResult};
 use crate::node::router::Router;
 use pylm_protocol::Record;
+use pylm_protocol::record::HELD_UNTIL_END;
 use slotmap::KeyData;
 
 /// Results of one lease after which its host hears of room for more.
@@ -25,21 +26,21 @@ impl Router {
         match record {
             Record::LeaseReply { lease, payload } => {
                 let lease = lease_key(lease);
-                self.take_result(host, lease, 0, payload.0);
+                let only = LeaseResult { only: true, payload: payload.0, ..LeaseResult::default() };
+                self.take_result(host, lease, only);
                 self.take_end(host, lease, LeaseEnd::Done(1));
                 self.sessions.take_end(session);
             }
-            Record::LeaseResult { lease, place, payload } => {
-                let index = match place.0.as_slice() {
-                    [] => 0,
-                    [index] => *index,
-                    _ => return Err(Violation("a host's result has a place of one number".into())),
-                };
+            Record::LeaseResult { lease, place, payload, flags } => {
+                let lease = lease_key(lease);
                 let length = payload.0.len() as u64;
-                self.take_result(host, lease_key(lease), index, payload.0);
+                let held = flags & HELD_UNTIL_END != 0;
+                let before = self.ledger.lease_results(lease);
+                self.take_result(host, lease, LeaseResult { place, held, only: false, payload: payload.0 });
                 // The host hears now and then that there is room for more, always before it has used up what it has.
-                if (index + 1).is_multiple_of(ROOM_STEP) || length >= LEASE_RESULT_BYTES / ROOM_STEP {
-                    self.give_room(host, lease_key(lease));
+                let results = before.unwrap_or_default() + 1;
+                if results.is_multiple_of(ROOM_STEP) || length >= LEASE_RESULT_BYTES / ROOM_STEP {
+                    self.give_room(host, lease);
                 }
             }
             Record::LeaseDone { lease, results } => {

@@ -113,10 +113,10 @@ impl Router {
             let known = self.hosts_by_peer.get(&peer).copied();
             let host = match known {
                 Some(host) => {
-                    self.ledger.return_host(host, limit, limit_bytes, &functions, now);
+                    self.ledger.return_host(host, limit, limit_bytes, &functions, name, now);
                     host
                 }
-                None => self.ledger.add_host(limit, limit_bytes, Some(&functions), now),
+                None => self.ledger.add_host(limit, limit_bytes, Some(&functions), name, now),
             };
             self.hosts.insert(host, Host::Native(NativeHost::new(peer, session, &functions)));
             self.hosts_by_peer.insert(peer, host);

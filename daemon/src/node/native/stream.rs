@@ -1,6 +1,7 @@
 //! What a job owes its client: outputs that were not sent, or not acknowledged.
 
 use super::sessions::SessionKey;
+use crate::node::ingress::Refusal;
 use crate::node::ledger::MessageKey;
 use crate::node::message::Header;
 use bytes::Bytes;
@@ -57,12 +58,37 @@ pub struct Failure {
 }
 
 impl Output {
+    /// The number of its message.
+    pub fn number(&self) -> u64 {
+        match self {
+            Output::Result { number, .. } | Output::Reply { number, .. } | Output::Done { number, .. } => {
+                *number
+            }
+            Output::Failed(failure) => failure.number,
+        }
+    }
+
     /// What it costs in the client's window of bytes.
-    fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         match self {
             Output::Result { payload, .. } | Output::Reply { payload, .. } => payload.len() as u64,
             Output::Done { .. } | Output::Failed(_) => 0,
         }
+    }
+}
+
+impl Output {
+    /// Becomes one record with the output that follows, where that is the end of the message whose only result it is.
+    pub fn merge(&mut self, next: &Output) -> bool {
+        if let Output::Done { number, results: 1 } = next
+            && let Output::Result { number: of, place, payload, .. } = self
+            && of == number
+            && place.0.is_empty()
+        {
+            *self = Output::Reply { number: *number, payload: std::mem::take(payload) };
+            return true;
+        }
+        false
     }
 }
 
@@ -81,6 +107,8 @@ pub struct Stream {
     pub header: Arc<Header>,
     /// The function's name at the first stage; empty where the job names none.
     pub function: Box<str>,
+    /// Why none of its messages can be run.
+    pub refused: Option<Refusal>,
     /// Names the order in which outputs are counted.
     pub epoch: Uuid,
     /// The number that the next new message has at least.
@@ -110,7 +138,13 @@ pub struct Stream {
 
 impl Stream {
     /// A stream with no outputs.
-    pub fn new(identity: Uuid, number: u32, session: SessionKey, header: Arc<Header>) -> Self {
+    pub fn new(
+        identity: Uuid,
+        number: u32,
+        session: SessionKey,
+        header: Arc<Header>,
+        refused: Option<Refusal>,
+    ) -> Self {
         let function = header.call().map_or("", |call| call.function).into();
         Stream {
             identity,
@@ -119,6 +153,7 @@ impl Stream {
             lost: None,
             header,
             function,
+            refused,
             epoch: Uuid::new_v4(),
             next: 0,
             submitted: 0,
@@ -151,14 +186,10 @@ impl Stream {
 
     /// Queues an output. The end of a message whose only result still waits becomes one record with it.
     pub fn push(&mut self, output: Output) {
-        if let Output::Done { number, results: 1 } = output
-            && self.sent < self.outputs.len()
+        if self.sent < self.outputs.len()
             && let Some(last) = self.outputs.back_mut()
-            && let Output::Result { number: of, place, payload, .. } = last
-            && *of == number
-            && place.0.is_empty()
+            && last.merge(&output)
         {
-            *last = Output::Reply { number, payload: std::mem::take(payload) };
             return;
         }
         self.waiting_bytes += output.bytes();

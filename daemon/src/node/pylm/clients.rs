@@ -1,7 +1,7 @@
 //! pylm clients: what they push, what they subscribe to, and what waits for them.
 
 use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
-use crate::node::ledger::JobKey;
+use crate::node::ledger::{HostKey, JobKey};
 use crate::node::message::Header;
 use crate::node::sockets::Bound;
 use pylm_transport::{Frame, Frames, Monitor, SendError};
@@ -18,6 +18,10 @@ pub struct Line {
     pub publisher: Bound,
     /// Who was given these, and when it last did something.
     pub owner: Option<(Box<str>, Instant)>,
+    /// Who was told the address of the XPUB.
+    pub listener: Option<Box<str>>,
+    /// Topics of results that go on to other nodes, and the hosts that those are who listen here.
+    pub followers: HashMap<Box<[u8]>, HostKey>,
     /// Whole topics that are subscribed to, and how often.
     pub topics: HashMap<Box<[u8]>, u32>,
     /// Messages that came in here and have not ended.
@@ -47,6 +51,8 @@ impl Line {
             pull,
             publisher,
             owner: None,
+            listener: None,
+            followers: HashMap::new(),
             topics: HashMap::new(),
             open: 0,
             open_bytes: 0,

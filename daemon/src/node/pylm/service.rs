@@ -73,7 +73,11 @@ impl Router {
     fn get(&mut self, peer: &str, key: &str, now: Instant) -> Option<Bytes> {
         let address = match key {
             "pull_address" => self.line_of(peer, now).pull.address.clone(),
-            "pub_address" => self.line_of(peer, now).publisher.address.clone(),
+            "pub_address" => {
+                let line = self.line_of(peer, now);
+                line.listener = Some(peer.into());
+                line.publisher.address.clone()
+            }
             "worker_push_address" => self.worker_port_of(peer, now).push.address.clone(),
             _ => return self.cache.get(key),
         };
@@ -81,10 +85,10 @@ impl Router {
     }
 
     /// The sockets of a client: those it was given before, free ones, or those that all share.
-    fn line_of(&mut self, client: &str, now: Instant) -> &Line {
+    fn line_of(&mut self, client: &str, now: Instant) -> &mut Line {
         let used = |line: &Line| !line.topics.is_empty() || line.open > 0;
         let place = choose(client, now, self.lines.iter_mut().map(|line| (used(line), &mut line.owner)));
-        &self.lines[place]
+        &mut self.lines[place]
     }
 
     /// The socket of a worker: the one it was given before, a free one, or the one that all share.
