@@ -180,9 +180,9 @@ fn errors_travel_back_with_code_and_text() {
     };
     let (code, text) = failing("first.echo second.echo third.fail fourth.echo");
     assert_eq!((&*code, &*text), ("failed", "what went wrong"));
-    assert_eq!(failing("first.echo second.panic third.echo fourth.echo").0, "panicked");
-    assert_eq!(failing("first.echo third.echo").0, "wrong-server");
-    assert_eq!(failing("first.echo second.echo").0, "no-function");
+    assert_eq!(&*failing("first.echo second.panic third.echo fourth.echo").0, "panicked");
+    assert_eq!(&*failing("first.echo third.echo").0, "wrong-server");
+    assert_eq!(&*failing("first.echo second.echo").0, "no-function");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn what_nobody_follows_is_an_error_after_a_wait_and_who_comes_in_time_gets_it() 
     sender.send("late").unwrap();
     match results.next().unwrap().unwrap().event {
         Event::Failed { code, text, .. } => {
-            assert_eq!(code, "unfollowed");
+            assert_eq!(&*code, "unfollowed");
             assert!(text.contains("--from first="), "{text}");
         }
         other => panic!("{other:?}"),
@@ -219,7 +219,7 @@ fn nodes_that_follow_each_other_in_a_circle_are_found_out() {
     let (sender, mut results) = client.job("any.echo", JobOptions::new());
     sender.send("round and round").unwrap();
     match results.next().unwrap().unwrap().event {
-        Event::Failed { code, .. } => assert_eq!(code, "loop"),
+        Event::Failed { code, .. } => assert_eq!(&*code, "loop"),
         other => panic!("{other:?}"),
     }
 }
