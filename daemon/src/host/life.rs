@@ -16,7 +16,8 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// The life of a supervised host, as its thread that moves messages sees it.
 #[derive(Debug)]
 pub(super) struct Life {
-    parent: ParentLink,
+    /// None where the host is one inside its node.
+    parent: Option<ParentLink>,
     draining: Arc<AtomicBool>,
     beaten: Option<Instant>,
 }
@@ -37,20 +38,26 @@ impl Life {
             // Should it fail, the thread looks at the flag each second anyway.
             let _ = waker.wake();
         })?;
-        Ok(Life { parent, draining, beaten: None })
+        Ok(Life { parent: Some(parent), draining, beaten: None })
+    }
+
+    /// The life of a host inside its node, which ends with the process.
+    pub(super) fn of_node() -> Self {
+        Life { parent: None, draining: Arc::default(), beaten: None }
     }
 
     /// Gives a sign of life if it is time, and says whether the host is to go on.
     pub(super) fn pulse(&mut self, now: Instant) -> bool {
         if self.beaten.is_none_or(|beaten| now.duration_since(beaten) >= BEAT) {
             self.beaten = Some(now);
-            self.parent.beat();
+            self.parent.iter().for_each(ParentLink::beat);
         }
         !self.draining.load(Acquire)
     }
 
-    /// Tells the parent that the host serves its node.
-    pub(super) fn ready(&self) {
-        self.parent.ready();
+    /// Tells the parent that the host serves its node; whether there is one.
+    pub(super) fn ready(&self) -> bool {
+        self.parent.iter().for_each(ParentLink::ready);
+        self.parent.is_some()
     }
 }

@@ -9,6 +9,7 @@ mod cache;
 mod calls;
 mod db;
 mod discovery;
+mod http_client;
 mod life;
 mod limit;
 mod local;
@@ -27,6 +28,7 @@ mod slot;
 mod untaken;
 mod web;
 
+pub use http_client::{HttpWorkers, WebUrl};
 pub use local::LocalWorkers;
 pub use program::main;
 

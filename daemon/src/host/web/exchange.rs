@@ -63,7 +63,10 @@ impl Calls {
     }
 
     /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
         Ok(match self.result(request).await {
             Ok(Some(message)) => {
                 let mut response = Response::new(Full::from(message));

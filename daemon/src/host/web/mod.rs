@@ -10,6 +10,8 @@ mod refusal;
 mod server;
 mod work;
 
+pub(super) use refusal::{CODE, PERMANENT};
+
 use super::HostError;
 use crate::service;
 use crate::supervisor::ParentLink;

@@ -48,7 +48,8 @@ impl Refusal {
 
     /// The function gave several results, and an answer has room for one.
     pub(super) fn several_results() -> Self {
-        let text = "the function gave several results, and an answer over HTTP has room for one; serve it with --db";
+        let text =
+            "the function gave several results, and an answer over HTTP has room for one; serve it with --db";
         Refusal { is_permanent: true, ..Self::failed(text.to_owned()) }
     }
 
@@ -101,7 +102,9 @@ impl Refusal {
         }
         match self.status {
             StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
-            StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1")))
+            }
             _ => {}
         }
         response

@@ -46,8 +46,7 @@ pub(super) fn run(tasks: &Mutex<Receiver<Task>>, host: &WebHost) {
 }
 
 fn call(task: &Task, host: &WebHost) -> Result<Option<Vec<u8>>, Refusal> {
-    let message =
-        PalmMessage::decode(&task.body).map_err(|error| Refusal::not_a_call(error.to_string()))?;
+    let message = PalmMessage::decode(&task.body).map_err(|error| Refusal::not_a_call(error.to_string()))?;
     let function = host.functions.get(task.function);
     let function = function.ok_or_else(|| Refusal::unknown_function(message.function))?;
     let result = one_result(function, &message, task, host)?;

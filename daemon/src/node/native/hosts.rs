@@ -7,6 +7,7 @@ use crate::node::ledger::{LeaseEnd, LeaseKey};
 use crate::node::router::Router;
 use pylm_protocol::Record;
 use slotmap::KeyData;
+use std::time::Instant;
 
 /// Results of one lease after which its host hears of room for more.
 const ROOM_STEP: u64 = LEASE_RESULTS / 4;
@@ -17,6 +18,7 @@ impl Router {
         &mut self,
         session: SessionKey,
         record: Record<'_>,
+        now: Instant,
     ) -> Result<(), Violation> {
         let Some(host) = self.sessions.get_mut(session).and_then(|session| session.host) else {
             return Ok(());
@@ -55,7 +57,7 @@ impl Router {
                 self.sessions.take_end(session);
             }
             Record::Limit { limit, limit_bytes } => {
-                self.ledger.set_limit(host, limit, limit_bytes);
+                self.ledger.set_limit(host, limit, limit_bytes, now);
                 self.undispatched = true;
             }
             other => return Err(Violation::of(&other)),
