@@ -42,7 +42,8 @@ impl FromStr for WebUrl {
             return Err("a web worker is called without user and password");
         }
         let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-        if authority.host().is_empty() || authority.port().is_some() != authority.port_u16().is_some() {
+        let has_port = authority.as_str() != authority.host();
+        if authority.host().is_empty() || has_port != authority.port_u16().is_some() {
             return Err(FORM);
         }
         Ok(WebUrl { uri, address })
