@@ -222,7 +222,8 @@ fn what_no_web_worker_can_take_goes_to_a_pylm_worker() {
     let _python = pylm::worker("python", &node.db, &[]);
     web.process.kill();
     let (sender, results) = client.job("server.echo", JobOptions::new());
-    for number in 0..100 {
+    // An answer of 0 would be an error to pylm.
+    for number in 1..=100 {
         sender.send(number.to_string()).unwrap();
     }
     drop(sender);
@@ -234,6 +235,22 @@ fn what_no_web_worker_can_take_goes_to_a_pylm_worker() {
     }
     assert_eq!(count, 100);
     assert_eq!(node.end(END).done, 101);
+}
+
+#[test]
+fn a_message_that_ends_its_web_worker_each_time_ends_too() {
+    let _limit = limit();
+    let worker = WebWorker::start_at(&free(), &["testing"], "web", &["--slots", "2"]);
+    let node = node(&[&worker.url], &["--function-wait", "60"]);
+    let client = node.client();
+    let file = worker.process.folder().join("crashes");
+    let poison = format!("1000 {}", file.display());
+    assert_failure(&client, "server.crash", &poison, codes::LOST, "(after 3 attempts");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 3);
+    let survivable = format!("5 {}", file.display());
+    assert_eq!(eval(&client, "server.crash", &survivable), "survived after 5");
+    let account = node.end(END);
+    assert_eq!((account.done, account.failed), (1, 1));
 }
 
 #[test]

@@ -103,7 +103,8 @@ fn a_flood_of_garbage_harms_nobody() {
             let address = worker.address();
             scope.spawn(move || {
                 let mut stream = connect(address);
-                let noise: Vec<u8> = (0..1000 + seed).map(|index| (index * (seed + 31) % 251) as u8).collect();
+                let noise: Vec<u8> =
+                    (0..1000 + seed).map(|index| (index * (seed + 31) % 251) as u8).collect();
                 let _ = stream.write_all(&noise);
             });
         }
@@ -166,7 +167,8 @@ fn a_slow_sender_is_refused_and_holds_up_nobody() {
     let _limit = limit();
     let worker = worker(&["--slots", "1"]);
     let mut slow = connect(worker.address());
-    slow.write_all(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n12345").unwrap();
+    slow.write_all(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n12345")
+        .unwrap();
     assert_eq!(worker.call("server.echo", b"fast").payload(), b"fast");
     assert_refused(&Answer::read(slow), 408, None, "too slowly");
 }
@@ -203,7 +205,10 @@ fn a_child_that_crashes_is_replaced_at_the_same_port() {
     wait_until("the worker is back", || {
         let Ok(mut stream) = std::net::TcpStream::connect(&port) else { return false };
         let body = message("server.crash", payload.as_bytes());
-        let head = format!("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all(&[head.as_bytes(), &body].concat()).is_ok()
             && Answer::try_read(stream).is_ok_and(|answer| answer.payload() == b"survived after 1")
     });
@@ -227,7 +232,8 @@ fn a_worker_serves_a_node_or_http_and_not_both_or_none() {
         (&[], "--db"),
         (&["--http", "nonsense"], "nonsense"),
     ] {
-        let mut process = Process::plan("pylm-worker", program).args(args).args(["--plugin", "parallel"]).start();
+        let mut process =
+            Process::plan("pylm-worker", program).args(args).args(["--plugin", "parallel"]).start();
         assert_eq!(process.wait(PATIENCE).code(), Some(2));
         process.wait_for_line(part, Duration::ZERO);
     }

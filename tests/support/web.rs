@@ -76,7 +76,8 @@ impl WebWorker {
 /// The bytes of a message to `function`.
 #[must_use]
 pub fn message(function: &str, payload: &[u8]) -> Vec<u8> {
-    PalmMessage { pipeline: "pipeline", client: "client", function, payload, ..PalmMessage::default() }.encode()
+    PalmMessage { pipeline: "pipeline", client: "client", function, payload, ..PalmMessage::default() }
+        .encode()
 }
 
 /// The answer to a request.
@@ -105,7 +106,8 @@ impl Answer {
     #[track_caller]
     pub fn payload(&self) -> Vec<u8> {
         assert_eq!(self.status, 200, "{}", self.text());
-        let message = PalmMessage::decode(&self.body).unwrap_or_else(|error| panic!("no PalmMessage: {error}"));
+        let message =
+            PalmMessage::decode(&self.body).unwrap_or_else(|error| panic!("no PalmMessage: {error}"));
         message.payload.to_vec()
     }
 

@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 /// The longest delay before an attempt.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
-/// How long a message that was tried waits for a web worker to be reachable again.
-const RETURN_TIME: Duration = Duration::from_secs(10);
 /// How long a slot waits before it looks whether anybody still wants the message.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -30,17 +28,18 @@ pub(super) struct Rules {
 
 /// Has a lease worked on.
 ///
-/// A call that reaches a worker costs an attempt, since the function may have run; one that reaches nobody costs none. A message
-/// that was never tried is given back when nobody can be reached; one that was is kept, so that its attempts are counted.
+/// A call that reaches a worker costs an attempt, since the function may have run; one that reaches nobody costs none. When
+/// nobody can be reached, the message goes back to the node, which gives it to another host, or to this one when it takes
+/// some again.
 pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &Caller, rules: Rules) -> End {
     let task = lease.task;
     let message = message(lease, key);
     let most = lease.shared.max_message.load(Relaxed);
     let mut delays = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
-    let mut attempts = 0;
-    let mut last: Option<(&'static str, String)> = None;
+    let identity = || format!("{}{}/{}", lease.parcel.context.key_prefix, task.number, task.part);
+    let mut attempts = workers.tried.take(identity);
+    let mut last: Option<String> = None;
     let mut avoid = None;
-    let mut nobody_since: Option<Instant> = None;
     loop {
         if task.cancelled.load(Acquire) {
             return failed(codes::CANCELLED, true, "nobody wants its result any more".to_owned());
@@ -48,7 +47,7 @@ pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &
         let left = task.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             let text = match &last {
-                Some((_, why)) => format!("its time was over; the last attempt: {why}"),
+                Some(why) => format!("its time was over; the last attempt: {why}"),
                 None => "its time was over before it was begun".to_owned(),
             };
             return failed(codes::TIMEOUT, true, text);
@@ -56,19 +55,13 @@ pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &
         let worker = match workers.choose(avoid, LOOK) {
             Choice::Worker(worker) => worker,
             Choice::Later(_) => continue,
-            Choice::Nobody if attempts == 0 => return End::Released,
             Choice::Nobody => {
-                let since = *nobody_since.get_or_insert_with(Instant::now);
-                if let Some((code, why)) = last.take_if(|_| since.elapsed() >= RETURN_TIME) {
-                    let text =
-                        format!("{why}; since then, no web worker could be reached for {RETURN_TIME:?}");
-                    return failed(code, false, text);
+                if attempts > 0 {
+                    workers.tried.remember(identity(), attempts);
                 }
-                thread::sleep(LOOK);
-                continue;
+                return End::Released;
             }
         };
-        nobody_since = None;
         let url = workers.url(worker);
         let (verdict, news) = caller.call(url, message.clone(), most, left, &task.cancelled);
         workers.end_call(worker, news);
@@ -97,7 +90,7 @@ pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &
             );
             return failed(code, false, text);
         }
-        last = Some((code, format!("the web worker at {url}: {why}")));
+        last = Some(format!("the web worker at {url}: {why}"));
         thread::sleep(delays.next_delay());
     }
 }

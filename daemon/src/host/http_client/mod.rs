@@ -7,6 +7,7 @@
 mod call;
 mod health;
 mod lease;
+mod tried;
 mod url;
 mod workers;
 

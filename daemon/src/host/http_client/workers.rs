@@ -1,6 +1,7 @@
 //! The web workers as the slots see them: who gets a call, and who is looked for.
 
 use super::health::{Choice, Health, News};
+use super::tried::Tried;
 use super::url::WebUrl;
 use crate::host::shared::Shared;
 use crate::supervisor::Backoff;
@@ -27,6 +28,7 @@ pub(super) struct Workers {
     news: Condvar,
     /// Wakes who looks for each worker when it is lost.
     lost: Vec<Notify>,
+    pub(super) tried: Tried,
     shared: Arc<Shared>,
 }
 
@@ -35,7 +37,7 @@ impl Workers {
     pub(super) fn new(urls: Vec<WebUrl>, most_calls: usize, shared: Arc<Shared>) -> Self {
         let health = Mutex::new(Health::new(urls.len(), most_calls));
         let lost = urls.iter().map(|_| Notify::new()).collect();
-        Workers { urls, health, news: Condvar::new(), lost, shared }
+        Workers { urls, health, news: Condvar::new(), lost, tried: Tried::default(), shared }
     }
 
     /// Where a worker is.
@@ -98,8 +100,11 @@ impl Workers {
         let mut reached = None;
         let mut reported = false;
         loop {
-            match timeout(CONNECT_TIME, TcpStream::connect(url.address())).await {
-                Ok(Ok(_)) => {
+            // The connection is closed at once: one that is only held open would keep a simple server from all others.
+            let connecting = timeout(CONNECT_TIME, TcpStream::connect(url.address()));
+            let connected = connecting.await.map(|connected| connected.map(drop));
+            match connected {
+                Ok(Ok(())) => {
                     info!(%url, "a web worker is here");
                     reached = Some(Instant::now());
                     reported = false;
