@@ -45,6 +45,19 @@ impl<'a> FunctionOffer<'a> {
     }
 }
 
+impl FunctionOffer<'_> {
+    /// The only offer of a host that takes every function that nobody offers by name.
+    pub const ANY: FunctionOffer<'static> = FunctionOffer::function("*");
+}
+
+/// The functions that are offered by name; `None` where the host takes any that nobody offers.
+pub fn named<'o, 'a>(offers: &'o [FunctionOffer<'a>]) -> Option<&'o [FunctionOffer<'a>]> {
+    match offers {
+        [only] if only.name == FunctionOffer::ANY.name => None,
+        named => Some(named),
+    }
+}
+
 /// What the node has of a job that a client opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {

@@ -16,3 +16,4 @@ pub mod proxy;
 pub mod pylm;
 pub mod python;
 pub mod ready;
+pub mod web;

@@ -139,7 +139,7 @@ impl WorkerHost {
 }
 
 #[track_caller]
-fn wait_until_ready(process: &Process) -> Ready {
+pub(crate) fn wait_until_ready(process: &Process) -> Ready {
     let line = process.wait_for_line(" ready ", START);
     Ready::parse(&line).unwrap_or_else(|| panic!("not a ready line: {line}"))
 }

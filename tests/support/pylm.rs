@@ -118,6 +118,29 @@ fn serving(name: &str, file: &str, db: &str, args: &[&str]) -> Process {
     process
 }
 
+/// A pylm web worker, listening; its URL. `args` as in `tests/python/web_worker.py`.
+///
+/// # Panics
+/// Where it does not get ready.
+#[must_use]
+#[track_caller]
+pub fn web_worker(name: &str, args: &[&str]) -> (Process, String) {
+    let process = script(name, "web_worker.py", &[&[name], args].concat());
+    let line = process.wait_for_line(&format!("ready {name} http://"), START);
+    let url = line.rsplit(' ').next().unwrap_or_default().to_owned();
+    (process, url)
+}
+
+/// A pylm node named `server` that hands its messages to the web worker at `url`, ready.
+///
+/// # Panics
+/// Where it does not get ready.
+#[must_use]
+#[track_caller]
+pub fn http_master(url: &str) -> PylmNode {
+    node("http_master.py", false, &["--url", url])
+}
+
 /// Start a pylm Client; `args` as in `tests/python/client.py`.
 ///
 /// # Panics

@@ -55,8 +55,9 @@ impl Life {
         !self.draining.load(Acquire)
     }
 
-    /// Tells the parent that the host serves its node.
-    pub(super) fn ready(&self) {
+    /// Tells the parent that the host serves its node; whether there is one.
+    pub(super) fn ready(&self) -> bool {
         self.parent.iter().for_each(ParentLink::ready);
+        self.parent.is_some()
     }
 }

@@ -26,10 +26,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace of a host that has done nothing yet.
-    pub(super) fn new(slots: usize) -> Self {
+    /// The pace of a host that has done nothing yet, and `takes_nothing` for now.
+    pub(super) fn new(slots: usize, takes_nothing: bool) -> Self {
         let slots = slots as u64;
-        Pace { slots, average: None, told: 2 * slots }
+        Pace { slots, average: None, told: if takes_nothing { 0 } else { 2 * slots } }
     }
 
     /// Takes note that `count` messages took `busy` of a slot's time.
@@ -60,11 +60,18 @@ impl Pace {
     }
 
     /// The limit that the node should be told now; `None` while the one that it knows is near enough.
-    pub(super) fn news(&mut self) -> Option<u64> {
-        let average = self.average?;
-        let ahead = (AHEAD.as_secs_f64() / average * self.slots as f64).round();
-        let limit = (ahead as u64).saturating_add(self.slots).min(MOST.max(self.slots));
-        if limit.abs_diff(self.told) * 4 < self.told {
+    pub(super) fn news(&mut self, takes_nothing: bool) -> Option<u64> {
+        let limit = match self.average {
+            _ if takes_nothing => 0,
+            Some(average) => {
+                let ahead = (AHEAD.as_secs_f64() / average * self.slots as f64).round();
+                (ahead as u64).saturating_add(self.slots).min(MOST.max(self.slots))
+            }
+            None if self.told == 0 => 2 * self.slots,
+            None => return None,
+        };
+        let is_near = if self.told == 0 { limit == 0 } else { limit.abs_diff(self.told) * 4 < self.told };
+        if is_near {
             return None;
         }
         self.told = limit;
@@ -78,42 +85,53 @@ mod tests {
 
     #[test]
     fn a_new_host_asks_for_two_messages_a_slot_and_takes_one_at_a_time() {
-        let mut pace = Pace::new(4);
-        assert_eq!((pace.told(), pace.parcel(), pace.news()), (8, 1, None));
+        let mut pace = Pace::new(4, false);
+        assert_eq!((pace.told(), pace.parcel(), pace.news(false)), (8, 1, None));
     }
 
     #[test]
     fn tiny_functions_get_a_large_limit_at_once_and_slow_ones_none_ahead() {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_micros(100), 100);
-        assert_eq!((pace.news(), pace.parcel()), (Some(4096), 100));
+        assert_eq!((pace.news(false), pace.parcel()), (Some(4096), 100));
         pace.observe(Duration::from_secs(1), 1);
         pace.observe(Duration::from_secs(1), 1);
-        assert_eq!((pace.news(), pace.parcel()), (Some(2), 1));
+        assert_eq!((pace.news(false), pace.parcel()), (Some(2), 1));
     }
 
     #[test]
     fn about_five_milliseconds_of_work_wait_for_each_slot() {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_millis(1), 1);
-        assert_eq!(pace.news(), Some(12));
+        assert_eq!(pace.news(false), Some(12));
     }
 
     #[test]
     fn small_changes_are_not_told() {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_millis(64), 64);
-        assert!(pace.news().is_some());
+        assert!(pace.news(false).is_some());
         pace.observe(Duration::from_millis(74), 64);
-        assert_eq!(pace.news(), None);
+        assert_eq!(pace.news(false), None);
     }
 
     #[test]
     fn a_message_that_does_not_end_slows_the_pace_before_it_ends() {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_micros(100), 100);
         pace.observe_running(Duration::from_secs(2), 20);
         assert_eq!(pace.parcel(), 1);
-        assert_eq!(pace.news(), Some(2));
+        assert_eq!(pace.news(false), Some(2));
+    }
+
+    #[test]
+    fn a_host_that_takes_nothing_says_so_once_and_says_when_it_takes_something_again() {
+        let mut pace = Pace::new(2, true);
+        assert_eq!((pace.told(), pace.news(true)), (0, None));
+        assert_eq!((pace.news(false), pace.news(false)), (Some(4), None));
+        pace.observe(Duration::from_millis(1), 1);
+        assert_eq!(pace.news(false), Some(12));
+        assert_eq!((pace.news(true), pace.news(true)), (Some(0), None));
+        assert_eq!(pace.news(false), Some(12));
     }
 }

@@ -1,4 +1,4 @@
-//! The worker host: runs the functions of plugins for a node, natively or in pylm's way.
+//! The worker host: runs the functions of plugins for a node, natively or in pylm's way, or for whoever calls over HTTP (`web`).
 //!
 //! One thread moves messages (`native`, or `pylm` where the node is a Python one), and never waits for anything but
 //! news; a thread for each slot runs functions. They meet in `shared`. Leases come to the slots in parcels
@@ -9,6 +9,7 @@ mod cache;
 mod calls;
 mod db;
 mod discovery;
+mod http_client;
 mod inline;
 mod life;
 mod limit;
@@ -16,6 +17,7 @@ mod local;
 mod native;
 pub mod options;
 mod outbox;
+mod palm;
 mod parcel;
 pub mod plugins;
 mod program;
@@ -25,7 +27,9 @@ mod room;
 mod shared;
 mod slot;
 mod untaken;
+mod web;
 
+pub use http_client::{HttpWorkers, WebUrl};
 pub use inline::InlineHost;
 pub use local::LocalWorkers;
 pub use program::main;

@@ -17,6 +17,7 @@ use pylm_transport::{Context, Frames, Poller};
 use session::Over;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tracing::warn;
 use uuid::Uuid;
@@ -79,7 +80,7 @@ impl<'a> Native<'a> {
             peer: Uuid::new_v4(),
             node: None,
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
-            pace: Pace::new(shared.outboxes.len()),
+            pace: Pace::new(shared.outboxes.len(), shared.takes_nothing.load(Relaxed)),
             untaken: Untaken::default(),
             live: Live::default(),
             fetched: Fetched::default(),

@@ -6,7 +6,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub
+/// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
 ///
 /// It is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
 /// SIGTERM lets it finish what is begun and give back the rest; a second one ends it at once.
@@ -14,8 +14,12 @@ use std::str::FromStr;
 #[command(name = "pylm-worker", version)]
 pub struct WorkerOptions {
     /// Where the node's cache service is: the only address that is needed, as in tcp://127.0.0.1:5559
-    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["completions", "man"])]
+    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["http", "completions", "man"])]
     pub db: Option<String>,
+    /// In place of --db: listen here, as in 127.0.0.1:8888, and answer calls over HTTP as pylm's web workers do. Each is the
+    /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]
+    pub http: Option<String>,
     /// A plugin: a path, a file name or a bare name. Can be given many times: functions add up
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<PathBuf>,
@@ -25,6 +29,12 @@ pub struct WorkerOptions {
     /// How many messages are worked on at the same time [default: the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub slots: Option<u16>,
+    /// With --http: how long a call waits for a slot before it is refused with status 503, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub http_wait: u64,
+    /// With --http: the largest body of a call, and the largest result, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = pylm_protocol::DEFAULT_MAX_MESSAGE, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_message: u64,
     /// The most bytes of messages that may wait in this host, beside one
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit_bytes: u64,

@@ -2,6 +2,7 @@
 
 use super::life::Life;
 use super::options::WorkerOptions;
+use super::web::WebHost;
 use super::{Host, plugins};
 use crate::logging;
 use crate::service::{self, Stop};
@@ -51,14 +52,26 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         Ok(set) => set,
         Err(error) => return fail(WRONG_USAGE, error),
     };
-    let host = Host {
-        db: options.db.unwrap_or_default(),
-        name: options.name.unwrap_or_else(default_name),
-        slots: options.slots.map_or_else(cores, usize::from),
-        limit_bytes: options.limit_bytes,
-        functions: set.functions().cloned().collect(),
+    let name = options.name.unwrap_or_else(default_name);
+    let slots = options.slots.map_or_else(cores, usize::from);
+    let functions = set.functions().cloned().collect();
+    let served = match options.http {
+        Some(address) => WebHost {
+            address,
+            name,
+            slots,
+            wait: Duration::from_secs(options.http_wait),
+            max_message: options.max_message,
+            limit_bytes: options.limit_bytes,
+            functions,
+        }
+        .serve(),
+        None => {
+            let db = options.db.unwrap_or_default();
+            Host { db, name, slots, limit_bytes: options.limit_bytes, functions }.serve(Life::begin)
+        }
     };
-    match host.serve(Life::begin) {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.exit_code(), error),
     }

@@ -1,6 +1,5 @@
 //! Serving a Python Master or Hub in pylm's way: one message at a time for each slot.
 
-mod message;
 mod service;
 mod slots;
 

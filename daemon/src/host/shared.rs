@@ -5,6 +5,7 @@ use super::outbox::Outbox;
 use super::queue::Queue;
 use super::room::Gates;
 use pylm_plugin_host::Function;
+use pylm_protocol::FunctionOffer;
 use pylm_transport::Waker;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -15,6 +16,10 @@ pub(super) struct Shared {
     pub(super) name: String,
     /// The functions on offer, as Hello lists them.
     pub(super) functions: Vec<Function>,
+    /// In place of them, any that nobody offers by name.
+    any_function: bool,
+    /// The host can do nothing with leases for now, and takes none.
+    pub(super) takes_nothing: AtomicBool,
     /// Leases that wait.
     pub(super) queue: Queue,
     /// What each slot has to say.
@@ -37,6 +42,8 @@ impl Shared {
         Shared {
             name,
             functions,
+            any_function: false,
+            takes_nothing: AtomicBool::new(false),
             queue: Queue::new(slots),
             outboxes: (0..slots).map(|_| Outbox::default()).collect(),
             gates: Gates::default(),
@@ -46,6 +53,24 @@ impl Shared {
             waker,
             signalled: AtomicBool::new(false),
         }
+    }
+
+    /// As [`new`](Self::new), for slots that run any function, as soon as they take anything.
+    pub(super) fn for_any_function(name: String, slots: usize, waker: Waker) -> Self {
+        let takes_nothing = AtomicBool::new(true);
+        Shared { any_function: true, takes_nothing, ..Self::new(name, Vec::new(), slots, waker) }
+    }
+
+    /// What Hello offers.
+    pub(super) fn offers(&self) -> Vec<FunctionOffer<'_>> {
+        if self.any_function {
+            return vec![FunctionOffer::ANY];
+        }
+        let offer = |function| FunctionOffer {
+            atomic: function.atomic(),
+            ..FunctionOffer::function(Function::name(function))
+        };
+        self.functions.iter().map(offer).collect()
     }
 
     /// Tells the thread that moves messages that there is something to fetch.

@@ -5,24 +5,32 @@ use super::outbox::Pending;
 use super::parcel::{Parcel, Task};
 use super::room::{Admission, Gate};
 use super::shared::Shared;
-use pylm_plugin_host::{Call, CallError, CallErrorKind, Function, Outcome, Payload as Produced, Results};
+use bytes::Bytes;
+use pylm_plugin_host::{Call, CallError, CallErrorKind, Function, Outcome, Results};
 use pylm_protocol::record::PERMANENT;
 use pylm_protocol::{Payload, Place, Record, codes};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Runs leases until the queue is closed.
+/// Runs the functions of leases until the queue is closed.
 pub(super) fn run(slot: usize, shared: &Shared) {
+    work(slot, shared, |lease, key| {
+        lease.run(key);
+        true
+    });
+}
+
+/// Takes leases until the queue is closed, and has `work` end each; it says whether that tells anything of the time they take.
+pub(super) fn work(slot: usize, shared: &Shared, mut work: impl FnMut(&Lease<'_>, &mut Key) -> bool) {
     let mut key = Key::default();
     while let Some(parcel) = shared.queue.next(slot) {
         let started = Instant::now();
         let mut done = 0;
         key.begin(&parcel.context.key_prefix);
         while let Some(task) = parcel.begin_next() {
-            Lease { slot, shared, parcel: &parcel, task }.run(&mut key);
+            done += u64::from(work(&Lease { slot, shared, parcel: &parcel, task }, &mut key));
             task.end();
-            done += 1;
         }
         let mut outbox = shared.outboxes[slot].lock();
         outbox.account(started.elapsed(), done);
@@ -34,7 +42,7 @@ pub(super) fn run(slot: usize, shared: &Shared) {
 
 /// The cache key that a message without one has; written anew for each, into the same room.
 #[derive(Default)]
-struct Key {
+pub(super) struct Key {
     text: String,
     prefix: usize,
 }
@@ -46,7 +54,7 @@ impl Key {
         self.prefix = prefix.len();
     }
 
-    fn of<'a>(&'a mut self, task: &'a Task) -> &'a str {
+    pub(super) fn of<'a>(&'a mut self, task: &'a Task) -> &'a str {
         if !task.cache.is_empty() {
             return &task.cache;
         }
@@ -74,8 +82,8 @@ fn push_decimal(mut number: u64, text: &mut String) {
 }
 
 /// What ended a lease.
-enum End {
-    One(Produced),
+pub(super) enum End {
+    One(Bytes),
     Done {
         results: u64,
     },
@@ -85,6 +93,8 @@ enum End {
         code: &'static str,
         text: String,
     },
+    /// Nothing was done, and nothing will be.
+    Released,
     /// Its session is over before its room was enough: nobody is told.
     Dropped,
 }
@@ -98,18 +108,18 @@ impl End {
         End::Failed { results, permanent: error.permanent, code, text: error.message }
     }
 
-    fn too_large(results: u64, bytes: usize, most: u64) -> Self {
+    pub(super) fn too_large(results: u64, bytes: usize, most: u64) -> Self {
         let text = format!("a result of {bytes} bytes; the node takes up to {most} (its --max-message)");
         End::Failed { results, permanent: true, code: codes::TOO_LARGE, text }
     }
 }
 
 /// A lease that is being run.
-struct Lease<'a> {
+pub(super) struct Lease<'a> {
     slot: usize,
-    shared: &'a Shared,
-    parcel: &'a Parcel,
-    task: &'a Task,
+    pub(super) shared: &'a Shared,
+    pub(super) parcel: &'a Parcel,
+    pub(super) task: &'a Task,
 }
 
 impl Lease<'_> {
@@ -144,7 +154,7 @@ impl Lease<'_> {
             Ok(Outcome::One(result)) if result.len() as u64 > most => {
                 self.end(false, End::too_large(0, result.len(), most));
             }
-            Ok(Outcome::One(result)) => self.end(false, End::One(result)),
+            Ok(Outcome::One(result)) => self.end(false, End::One(result.into_bytes())),
             Ok(Outcome::Nothing) => self.end(false, End::Done { results: 0 }),
             Ok(Outcome::Many(results)) => {
                 let (session, lease) = (self.parcel.session, self.task.lease);
@@ -195,13 +205,15 @@ impl Lease<'_> {
         End::Done { results: sent }
     }
 
-    fn end(&self, streamed: bool, end: End) {
+    /// Ends it, of which results were sent before or not.
+    pub(super) fn end(&self, streamed: bool, end: End) {
         let lease = self.task.lease;
         let Some(mut outbox) = self.outbox() else { return };
         let text;
         let record = match end {
             End::Dropped => return outbox.forget_stream(lease),
-            End::One(result) => Record::LeaseReply { lease, payload: Payload(result.into_bytes()) },
+            End::Released => Record::Released { lease },
+            End::One(result) => Record::LeaseReply { lease, payload: Payload(result) },
             End::Done { results } => Record::LeaseDone { lease, results },
             End::Failed { results, permanent, code, text: why } => {
                 text = why;
@@ -239,7 +251,6 @@ pub(super) fn deadline(now: Instant, timeout: u64) -> Option<Instant> {
 mod tests {
     use super::*;
     use crate::host::parcel::Assignment;
-    use bytes::Bytes;
 
     fn task(number: u64, part: u64, cache: &str) -> Task {
         let assignment = Assignment { number, part, cache, ..Assignment::default() };

@@ -169,7 +169,7 @@ impl Router {
         closed.drain(..).for_each(|lease| self.take_end(host, lease, LeaseEnd::Quiet));
         self.closed = closed;
         let limit = self.workers[port].limit();
-        self.ledger.set_limit(host, limit, HOST_BYTES);
+        self.ledger.set_limit(host, limit, HOST_BYTES, now);
     }
 
     /// Hears who has connected to a PUSH for pylm workers, and who is gone.
@@ -227,7 +227,7 @@ impl Router {
             if let (Some(host), Some((lease, _))) = (worker.host, worker.answered.take_if(quiet)) {
                 let limit = worker.limit();
                 self.take_end(host, lease, LeaseEnd::Quiet);
-                self.ledger.set_limit(host, limit, HOST_BYTES);
+                self.ledger.set_limit(host, limit, HOST_BYTES, now);
             }
         }
     }

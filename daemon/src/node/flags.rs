@@ -1,10 +1,11 @@
 //! The flags of `pylmd`, and the program behind them.
 
+use super::bounds::HOST_BYTES;
 use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node};
 use crate::host::options::PluginSetting;
-use crate::host::{InlineHost, LocalWorkers, plugins};
+use crate::host::{HttpWorkers, InlineHost, LocalWorkers, WebUrl, plugins};
 use crate::logging::{self, LogOptions};
 use crate::service::{self, Stop};
 use crate::settings::{self, Pages};
@@ -125,6 +126,19 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
     pylm_functions: Vec<String>,
 
+    /// A web worker: gets functions that no other worker host offers by name, as POST of a PalmMessage; can be repeated
+    #[arg(long, value_name = "URL", help_heading = "Web workers")]
+    http_worker: Vec<WebUrl>,
+    /// How many calls a web worker gets at one time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Web workers")]
+    http_worker_calls: u16,
+    /// How long a call to a web worker may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Web workers")]
+    http_worker_timeout: u64,
+    /// How often a message is called at web workers that break off, take too long, or answer with a status of 5xx, before it fails
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Web workers")]
+    http_worker_attempts: u32,
+
     #[command(flatten)]
     log: LogOptions,
     #[command(flatten)]
@@ -242,6 +256,7 @@ impl Flags {
         let workers = self.start_workers(&addresses.db, files)?;
         let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
+        self.start_http_workers(&node.local_db)?;
         tracing::info!(
             name = self.name,
             plugins = names.join(","),
@@ -274,6 +289,22 @@ impl Flags {
             return Ok(Vec::new());
         }
         workers.start().context("cannot start worker hosts")
+    }
+
+    fn start_http_workers(&self, db: &str) -> anyhow::Result<()> {
+        if self.http_worker.is_empty() {
+            return Ok(());
+        }
+        let workers = HttpWorkers {
+            db: db.to_owned(),
+            name: format!("{}-http", self.name),
+            urls: self.http_worker.clone(),
+            calls: usize::from(self.http_worker_calls),
+            timeout: Duration::from_secs(self.http_worker_timeout),
+            attempts: self.http_worker_attempts,
+            limit_bytes: HOST_BYTES,
+        };
+        workers.start().context("cannot start calling web workers")
     }
 
     /// Waits for the end of the node, and of its worker hosts.

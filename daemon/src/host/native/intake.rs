@@ -12,7 +12,7 @@ use pylm_transport::{Frame, Frames};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tracing::info;
+use tracing::{debug, info};
 use uuid::Uuid;
 
 /// Statuses of an Answer.
@@ -203,6 +203,9 @@ impl Native<'_> {
             return;
         }
         self.was_ready = true;
+        if !self.life.ready() {
+            return debug!(name, db, "the node knows its own host");
+        }
         let functions: Vec<&str> = self.shared.functions.iter().map(|function| function.name()).collect();
         let functions = functions.join(" ");
         info!(
@@ -214,7 +217,6 @@ impl Native<'_> {
             functions,
             "ready"
         );
-        self.life.ready();
     }
 }
 

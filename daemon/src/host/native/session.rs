@@ -6,8 +6,9 @@ use super::super::life::BEAT;
 use super::super::outbox::frames;
 use super::connection::Connection;
 use super::{Books, Native};
-use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Payload, Record, Role};
+use pylm_protocol::{BatchWriter, MINOR, Payload, Record, Role};
 use pylm_transport::{Context, Frames};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tracing::info;
 
@@ -80,15 +81,7 @@ impl Native<'_> {
             peer: self.peer,
             name: &self.shared.name,
             software: concat!("pylm-worker ", env!("CARGO_PKG_VERSION")),
-            functions: self
-                .shared
-                .functions
-                .iter()
-                .map(|function| FunctionOffer {
-                    atomic: function.atomic(),
-                    ..FunctionOffer::function(function.name())
-                })
-                .collect(),
+            functions: self.shared.offers(),
             max_message: pylm_protocol::DEFAULT_MAX_MESSAGE,
             limit: self.pace.told(),
             limit_bytes: self.limit_bytes,
@@ -188,7 +181,7 @@ impl Native<'_> {
             }
         }
         if !session.is_leaving
-            && let Some(limit) = self.pace.news()
+            && let Some(limit) = self.pace.news(self.shared.takes_nothing.load(Relaxed))
         {
             session.control.push(&Record::Limit { limit, limit_bytes: self.limit_bytes });
         }

@@ -1,10 +1,10 @@
 //! The slots of a host that serves in pylm's way: each takes one message, and answers it before it takes another.
 
 use super::super::cache::HostServices;
+use super::super::palm::{self, with_payload};
 use super::super::shared::Shared;
-use super::message::with_payload;
 use bytes::Bytes;
-use pylm_plugin_host::{Call, Outcome};
+use pylm_plugin_host::Outcome;
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::Frame;
 use std::collections::VecDeque;
@@ -114,20 +114,13 @@ fn work(bytes: &[u8], shared: &Shared, answer: &mut dyn FnMut(&[u8])) {
             return error!(%error, bytes = bytes.len(), "a message is none of pylm's, and gets no answer");
         }
     };
-    let name = message.call().map(|call| call.function);
-    let function = name.and_then(|name| shared.functions.iter().find(|function| function.name() == name));
-    let Some(function) = function else {
+    let called = palm::called(&shared.functions, &message);
+    let Some(function) = called.and_then(|index| shared.functions.get(index)) else {
         error!(function = message.function, stage = message.stage, "this worker has no such function");
         return answer(WENT_WRONG);
     };
     let (services, cancelled) = (HostServices(shared), AtomicBool::new(false));
-    let call = Call::new(&services, &cancelled)
-        .pipeline(message.pipeline)
-        .client(message.client)
-        .stage(message.stage)
-        .function(message.function)
-        .cache_key(message.cache)
-        .worker(&shared.name);
+    let call = palm::call(&message, &services, &cancelled, &shared.name);
     let failed = match function.call(&call, message.payload) {
         Ok(Outcome::Nothing) => None,
         Ok(Outcome::One(result)) => {

@@ -37,6 +37,11 @@ impl Credit {
         Credit { limit, limit_bytes, leases: 0, bytes: 0, open: true, alone: Alone::No, functions }
     }
 
+    /// Whether it is one for any function, and says that it takes none for now.
+    pub(super) fn offers_nothing(&self) -> bool {
+        self.functions.is_none() && self.limit == 0
+    }
+
     /// How many more messages it takes now; a bound in bytes always admits one message.
     pub fn left(&self) -> u64 {
         if !self.open || self.alone != Alone::No || (self.bytes >= self.limit_bytes && self.leases > 0) {

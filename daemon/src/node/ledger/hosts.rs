@@ -17,8 +17,7 @@ impl Ledger {
     ) -> HostKey {
         let functions = functions.map(|functions| self.intern_all(functions, name, now));
         let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions));
-        let functions = self.hosts[host].functions.as_deref();
-        self.functions.offer(host, functions);
+        self.offer(host);
         host
     }
 
@@ -28,13 +27,19 @@ impl Ledger {
         host: HostKey,
         limit: u64,
         limit_bytes: u64,
-        functions: &[FunctionOffer<'_>],
+        functions: Option<&[FunctionOffer<'_>]>,
         name: &str,
         now: Instant,
     ) {
-        let functions = self.intern_all(functions, name, now);
+        let functions = functions.map(|functions| self.intern_all(functions, name, now));
         if let Some(credit) = self.hosts.get_mut(host) {
-            *credit = Credit::new(limit, limit_bytes, Some(functions));
+            *credit = Credit::new(limit, limit_bytes, functions);
+            self.offer(host);
+        }
+    }
+
+    fn offer(&mut self, host: HostKey) {
+        if let Some(credit) = self.hosts.get(host).filter(|credit| !credit.offers_nothing()) {
             self.functions.offer(host, credit.functions.as_deref());
         }
     }
@@ -57,10 +62,16 @@ impl Ledger {
     }
 
     /// A host takes more, or less, than before.
-    pub fn set_limit(&mut self, host: HostKey, limit: u64, limit_bytes: u64) {
-        if let Some(credit) = self.hosts.get_mut(host) {
-            credit.limit = limit;
-            credit.limit_bytes = limit_bytes;
+    pub fn set_limit(&mut self, host: HostKey, limit: u64, limit_bytes: u64, now: Instant) {
+        let Some(credit) = self.hosts.get_mut(host) else { return };
+        let before = credit.offers_nothing();
+        credit.limit = limit;
+        credit.limit_bytes = limit_bytes;
+        match (before, credit.offers_nothing()) {
+            _ if !credit.open => {}
+            (false, true) => self.functions.withdraw(host, None, now),
+            (true, false) => self.offer(host),
+            _ => {}
         }
     }
 

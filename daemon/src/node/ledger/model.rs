@@ -139,7 +139,7 @@ impl World {
             Event::Return { host } => {
                 if let Some(place) = pick(&self.lost, host) {
                     let host = self.lost.swap_remove(place);
-                    self.ledger.return_host(host, 2, 1 << 20, &[OFFER], "host", self.now);
+                    self.ledger.return_host(host, 2, 1 << 20, Some(&[OFFER]), "host", self.now);
                     self.hosts.push(host);
                 }
             }

@@ -8,6 +8,7 @@ use crate::node::router::Router;
 use pylm_protocol::Record;
 use pylm_protocol::record::HELD_UNTIL_END;
 use slotmap::KeyData;
+use std::time::Instant;
 
 /// Results of one lease after which its host hears of room for more.
 const ROOM_STEP: u64 = LEASE_RESULTS / 4;
@@ -18,6 +19,7 @@ impl Router {
         &mut self,
         session: SessionKey,
         record: Record<'_>,
+        now: Instant,
     ) -> Result<(), Violation> {
         let Some(host) = self.sessions.get_mut(session).and_then(|session| session.host) else {
             return Ok(());
@@ -56,7 +58,7 @@ impl Router {
                 self.sessions.take_end(session);
             }
             Record::Limit { limit, limit_bytes } => {
-                self.ledger.set_limit(host, limit, limit_bytes);
+                self.ledger.set_limit(host, limit, limit_bytes, now);
                 self.undispatched = true;
             }
             other => return Err(Violation::of(&other)),

@@ -12,7 +12,7 @@ use super::hosts::{Host, NativeHost};
 use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes;
-use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role};
+use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role, record};
 use pylm_transport::{Frame, Frames};
 use sessions::{SessionKey, Sessions};
 use std::time::Instant;
@@ -111,12 +111,13 @@ impl Router {
         );
         if role == Role::Host {
             let known = self.hosts_by_peer.get(&peer).copied();
+            let named = record::named(&functions);
             let host = match known {
                 Some(host) => {
-                    self.ledger.return_host(host, limit, limit_bytes, &functions, name, now);
+                    self.ledger.return_host(host, limit, limit_bytes, named, name, now);
                     host
                 }
-                None => self.ledger.add_host(limit, limit_bytes, Some(&functions), name, now),
+                None => self.ledger.add_host(limit, limit_bytes, named, name, now),
             };
             self.hosts.insert(host, Host::Native(NativeHost::new(peer, session, &functions)));
             self.hosts_by_peer.insert(peer, host);
@@ -182,7 +183,7 @@ impl Router {
                     self.answer(session, call, outcome);
                 }
                 record if role == Role::Client => self.carry_out_clients(session, record, now)?,
-                record => self.carry_out_hosts(session, record)?,
+                record => self.carry_out_hosts(session, record, now)?,
             }
         }
         self.tell_accepted(session);

@@ -1,4 +1,8 @@
-//! A PalmMessage with another payload: every other field stays, those that nobody here knows included.
+//! A call that comes as a PalmMessage, and its answer: the same message with another payload.
+
+use pylm_plugin_host::{Call, Function, Services};
+use pylm_protocol::palm::PalmMessage;
+use std::sync::atomic::AtomicBool;
 
 const PAYLOAD_FIELD: u64 = 6;
 const VARINT: u64 = 0;
@@ -6,7 +10,30 @@ const FIXED64: u64 = 1;
 const LENGTH: u64 = 2;
 const FIXED32: u64 = 5;
 
-/// The bytes of `message` with `payload` in place of its own; `None` where it is no protobuf message.
+/// The place among `functions` of the one that a message calls: the word after the dot of the entry at its stage.
+pub(super) fn called(functions: &[Function], message: &PalmMessage<'_>) -> Option<usize> {
+    let name = message.call()?.function;
+    functions.iter().position(|function| function.name() == name)
+}
+
+/// What a function is told of the message that calls it.
+pub(super) fn call<'a>(
+    message: &PalmMessage<'a>,
+    services: &'a dyn Services,
+    cancelled: &'a AtomicBool,
+    worker: &'a str,
+) -> Call<'a> {
+    Call::new(services, cancelled)
+        .pipeline(message.pipeline)
+        .client(message.client)
+        .stage(message.stage)
+        .function(message.function)
+        .cache_key(message.cache)
+        .worker(worker)
+}
+
+/// The bytes of `message` with `payload` in place of its own, and every other field as it was, those that nobody here knows
+/// included; `None` where it is no protobuf message.
 pub(super) fn with_payload(message: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(message.len() + payload.len() + 11);
     let mut rest = message;
@@ -67,7 +94,7 @@ fn write_varint(mut value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use pylm_protocol::palm::{PalmMessage, Tracking};
+    use pylm_protocol::palm::Tracking;
 
     #[test]
     fn all_but_the_payload_stays() {

@@ -1,0 +1,87 @@
+//! A worker host that serves over HTTP, as pylm's web workers do: a POST whose body is a PalmMessage is answered by one with
+//! the function's result.
+//!
+//! One thread moves bytes (`server`, `exchange`), and refuses what no function has to see; a thread for each slot runs functions
+//! (`work`). What goes wrong is an HTTP status with a text (`refusal`).
+
+mod exchange;
+mod held;
+mod refusal;
+mod server;
+mod work;
+
+pub(super) use refusal::{CODE, PERMANENT};
+
+use super::HostError;
+use crate::service;
+use crate::supervisor::ParentLink;
+use exchange::Calls;
+use pylm_plugin_host::Function;
+use std::process;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tracing::info;
+
+/// A host that is about to serve over HTTP.
+pub(super) struct WebHost {
+    /// Where to listen: `HOST:PORT`, with or without `http://`.
+    pub(super) address: String,
+    pub(super) name: String,
+    pub(super) slots: usize,
+    /// How long a call waits for a slot.
+    pub(super) wait: Duration,
+    /// The largest body of a call, and the largest result, in bytes.
+    pub(super) max_message: u64,
+    /// The most bytes of all calls that are here at one time, beside one.
+    pub(super) limit_bytes: u64,
+    pub(super) functions: Vec<Function>,
+}
+
+impl WebHost {
+    /// Serves until the process is told to end, and what was begun is finished.
+    pub(super) fn serve(self) -> Result<(), HostError> {
+        pylm_transport::tune_allocator();
+        pylm_transport::raise_file_limit()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let parent = ParentLink::take()?;
+        parent.when_parent_ends(|| process::exit(1))?;
+        let stop = Arc::new(Notify::new());
+        let stopping = Arc::clone(&stop);
+        service::watch_signals_of_parent(move || stopping.notify_one())?;
+        let listener = runtime.block_on(self.listen())?;
+        let address = listener.local_addr()?;
+
+        let (sender, tasks) = std::sync::mpsc::channel();
+        let tasks = Mutex::new(tasks);
+        let host = Arc::new(self);
+        thread::scope(|scope| {
+            for slot in 0..host.slots {
+                let (tasks, host) = (&tasks, &*host);
+                let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
+                thread.spawn_scoped(scope, move || work::run(tasks, host))?;
+            }
+            let names: Vec<&str> = host.functions.iter().map(Function::name).collect();
+            let (name, slots, functions) = (&*host.name, host.slots, names.join(" "));
+            info!(name, http = %format_args!("http://{address}"), slots, functions, "ready");
+            parent.ready();
+            let calls = Arc::new(Calls::new(Arc::clone(&host), sender));
+            runtime.block_on(server::serve(listener, calls, &parent, &stop));
+            // The slots end when nobody can give them anything any more.
+            drop(runtime);
+            Ok(())
+        })
+    }
+
+    async fn listen(&self) -> Result<TcpListener, HostError> {
+        let address = self.address.strip_prefix("http://").unwrap_or(&self.address).trim_end_matches('/');
+        TcpListener::bind(address).await.map_err(|error| {
+            HostError::Final(format!(
+                "cannot listen at {:?}: {error}; --http takes HOST:PORT, as in 127.0.0.1:8888, and a port that is free",
+                self.address
+            ))
+        })
+    }
+}
