@@ -1,6 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
-use crate::cluster::{GraphArguments, UpArguments};
+use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pylm_client::DEFAULT_ADDRESS;
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Up(UpArguments),
     /// Draw the flow of messages through a file's nodes, and tell what cannot work there
     Graph(GraphArguments),
+    /// Become a program that ends with the one that started it
+    #[command(hide = true)]
+    Tied(TiedArguments),
     /// Look at plugins
     Plugin(PluginArguments),
     /// Write a completion script for a shell to standard output

@@ -25,6 +25,7 @@ pub fn run() -> ExitCode {
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Up(arguments) => cluster::up(&arguments),
         Command::Graph(arguments) => cluster::graph(&arguments),
+        Command::Tied(arguments) => cluster::tied(&arguments),
         Command::Plugin(arguments) => plugin::plugin(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),

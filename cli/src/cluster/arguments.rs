@@ -2,6 +2,7 @@
 
 use super::draw::Language;
 use clap::Args;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -44,4 +45,15 @@ pub(crate) struct GraphArguments {
     /// Write what is wrong to standard output, as JSON, instead of the drawing
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TiedArguments {
+    /// The process whose end is to be heard of
+    pub(crate) parent: i32,
+    /// The program
+    pub(crate) program: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<OsString>,
 }

@@ -15,10 +15,12 @@ mod offer;
 mod plan;
 mod ports;
 mod table;
+mod tied;
 mod up;
 mod watch;
 
-pub(crate) use arguments::{GraphArguments, UpArguments};
+pub(crate) use arguments::{GraphArguments, TiedArguments, UpArguments};
+pub(crate) use tied::tied;
 
 use crate::failure::{Failure, written};
 use crate::job::stream;
@@ -51,8 +53,7 @@ pub(crate) fn up(arguments: &UpArguments) -> Result<ExitCode, Failure> {
         return Ok(code(&findings));
     }
     let folder = folder(&arguments.file);
-    let outcome = stream::runtime()?.block_on(up::up(plan::plan(&cluster), &folder, &welcome(&cluster)));
-    outcome
+    stream::runtime()?.block_on(up::up(plan::plan(&cluster), &folder, &welcome(&cluster)))
 }
 
 fn read(path: &Path) -> Result<(Cluster, Findings), Failure> {

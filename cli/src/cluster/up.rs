@@ -31,7 +31,9 @@ struct Up {
     programs: Vec<Program>,
     states: Vec<State>,
     orders: Vec<Option<UnboundedSender<Order>>>,
-    events: (UnboundedSender<(usize, Event)>, UnboundedReceiver<(usize, Event)>),
+    /// What becomes of programs, by their place.
+    events: UnboundedReceiver<(usize, Event)>,
+    tell: UnboundedSender<(usize, Event)>,
     logs: Logs,
     /// Holds the sockets on which programs say that they are ready.
     notify: TempDir,
@@ -50,11 +52,13 @@ pub(crate) async fn up(programs: Vec<Program>, folder: &Path, welcome: &str) -> 
     let names: Vec<&str> = programs.iter().map(|program| &*program.name).collect();
     let (logs, written) = Logs::start(&names).map_err(Failure::running("cannot start a thread"))?;
     let notify = tempfile::Builder::new().prefix("pylm-up-").tempdir();
+    let (tell, events) = unbounded_channel();
     let mut up = Up {
         states: vec![State::NotStarted; programs.len()],
         orders: programs.iter().map(|_| None).collect(),
         programs,
-        events: unbounded_channel(),
+        events,
+        tell,
         logs,
         notify: notify.map_err(Failure::running("cannot make a temporary folder"))?,
         was_ready: false,
@@ -66,7 +70,7 @@ pub(crate) async fn up(programs: Vec<Program>, folder: &Path, welcome: &str) -> 
     let mut slow = interval_at(Instant::now() + SLOW_START, SLOW_START);
     while !up.has_ended() {
         tokio::select! {
-            Some((at, event)) = up.events.1.recv() => up.take(at, event),
+            Some((at, event)) = up.events.recv() => up.take(at, event),
             _ = interrupts.next() => up.interrupt(),
             _ = slow.tick(), if !up.was_ready && !up.is_stopping => up.say_who_is_waited_for(),
         }
@@ -89,7 +93,7 @@ impl Up {
                 notify: self.notify.path().join(at.to_string()),
                 logs: self.logs.clone(),
                 orders: received,
-                events: self.events.0.clone(),
+                events: self.tell.clone(),
             };
             tokio::spawn(watch(self.programs[at].clone(), around));
             self.orders[at] = Some(orders);

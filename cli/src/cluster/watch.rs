@@ -130,17 +130,14 @@ struct Running {
 
 impl Running {
     fn start(program: &Program, around: &Surroundings) -> io::Result<Running> {
-        let file = node::program(program.program);
-        let mut command = Command::new(&file);
+        let mut command = Command::new(node::program("pylm"));
+        command.arg("tied").arg(std::process::id().to_string()).arg(node::program(program.program));
         node::without_settings(&mut command);
         command.args(&program.args).current_dir(&around.folder).env("NOTIFY_SOCKET", &around.notify);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C reaches this program alone, which then ends the others in order.
         command.process_group(0);
-        let mut child = command.spawn().map_err(|error| {
-            let why = format!("cannot start {}: {error}; install it beside pylm or in PATH", file.display());
-            io::Error::new(error.kind(), why)
-        })?;
+        let mut child = command.spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let (at, logs) = (around.at, around.logs.clone());
