@@ -56,7 +56,10 @@ fn sources(cluster: &Cluster, node: &Node, findings: &mut Findings) {
         let Origin::Node(earlier) = source.origin else { continue };
         let earlier = &cluster.nodes[earlier];
         let (name, topic) = (&earlier.table.name, &source.topic);
-        if chooses(earlier) || (earlier.table.is("pipelined") && *topic == earlier.name) {
+        if chooses(earlier)
+            || earlier.table.has_gaps
+            || (earlier.table.is("pipelined") && *topic == earlier.name)
+        {
             continue;
         }
         let (cause, remedy) = if earlier.table.is("pipelined") {
@@ -94,7 +97,7 @@ fn functions_of_node(cluster: &Cluster, at: usize, node: &Node, findings: &mut F
         let cause = "none of its plugins exports a function that could run there";
         findings.error("no-functions", place, cause, "list one that does under `plugin`");
     }
-    if !inline && !local && !has_hosts && !has_lost && !is_open(node) {
+    if !inline && !local && !has_hosts && !has_lost && !table.has_gaps && !is_open(node) {
         let remedy = format!(
             "add `inline = true`, `workers = N`, or a [worker.NAME] with `node = \"{}\"`; `workers = 0` says that hosts \
              come from elsewhere",
@@ -113,6 +116,9 @@ pub(crate) fn is_open(node: &Node) -> bool {
 
 fn functions_of_worker(worker: &Worker, findings: &mut Findings) {
     let table = &worker.table;
+    if table.has_gaps {
+        return;
+    }
     if table.get("node").is_none() && table.get("http").is_none() {
         let remedy = "say which one with `node = \"NAME\"`";
         findings.error("no-node", table.place.clone(), "these worker hosts serve no node", remedy);

@@ -72,8 +72,7 @@ impl Drawing {
                 match &source.origin {
                     Origin::Node(earlier) => drawing.arrow(id(*earlier), id(at), &source.topic, false),
                     Origin::Elsewhere(address) => {
-                        let elsewhere = format!("e{}", drawing.boxes.len());
-                        drawing.add(elsewhere.clone(), vec![address.clone()], Shape::Round);
+                        let elsewhere = drawing.elsewhere(address);
                         drawing.arrow(elsewhere, id(at), &source.topic, false);
                     }
                 }
@@ -105,6 +104,17 @@ impl Drawing {
         if !self.boxes.iter().any(|drawn| drawn.id == id) {
             self.add(id, vec![id.to_owned()], Shape::Round);
         }
+    }
+
+    /// A node that is not in the file, once; gives its id.
+    fn elsewhere(&mut self, address: &str) -> String {
+        let drawn = || self.boxes.iter().filter(|drawn| drawn.id.starts_with('e'));
+        if let Some(known) = drawn().find(|drawn| drawn.lines[0] == address) {
+            return known.id.clone();
+        }
+        let id = format!("e{}", drawn().count() + 1);
+        self.add(id.clone(), vec![address.to_owned()], Shape::Round);
+        id
     }
 
     fn arrow(&mut self, from: impl Into<String>, to: impl Into<String>, label: &str, is_both_ways: bool) {

@@ -15,6 +15,8 @@ mod offer;
 mod plan;
 mod ports;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tied;
 mod up;
 mod watch;

@@ -14,6 +14,8 @@ pub(crate) struct Table {
     /// Where it begins.
     pub(crate) place: Place,
     pub(crate) settings: Vec<Setting>,
+    /// Whether something in it was not understood, so that what is not here may have been meant.
+    pub(crate) has_gaps: bool,
 }
 
 /// A key with its value.
@@ -103,7 +105,7 @@ impl<'a> Reader<'a> {
         tables: &[&'static str],
     ) -> Table {
         let name = path.rsplit('.').next().unwrap_or_default().to_owned();
-        let mut read = Table { name, place, settings: Vec::new() };
+        let mut read = Table { name, place, settings: Vec::new(), has_gaps: false };
         for (name, value) in in_order(table) {
             let full = if path.is_empty() {
                 name.get_ref().to_string()
@@ -115,6 +117,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let Some(key) = keys.iter().find(|key| key.name == name.get_ref()) else {
+                read.has_gaps = true;
                 self.unknown(
                     name.get_ref(),
                     place,
@@ -125,7 +128,8 @@ impl<'a> Reader<'a> {
             match self.value(key.kind, &place, value) {
                 Some(value) => read.settings.push(Setting { key, place, value }),
                 None => {
-                    let cause = format!("a value of type {} cannot stand here", value.get_ref().type_str());
+                    read.has_gaps = true;
+                    let cause = "this value cannot stand here";
                     self.findings.error("wrong-value", place, cause, format!("write {}", wanted(key.kind)));
                 }
             }
