@@ -63,9 +63,12 @@ impl Drawing {
         let mut drawing = Drawing { boxes: Vec::new(), arrows: Vec::new() };
         let id = |at: usize| format!("n{}", at + 1);
         for (at, node) in cluster.nodes.iter().enumerate() {
-            drawing.add(id(at), node_lines(node), Shape::Square);
-            if node.table.list("from").is_empty() {
+            let is_first = node.table.list("from").is_empty();
+            if is_first {
                 drawing.round("clients");
+            }
+            drawing.add(id(at), node_lines(node), Shape::Square);
+            if is_first {
                 drawing.arrow("clients", id(at), "", false);
             }
             for source in &node.sources {

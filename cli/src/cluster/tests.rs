@@ -88,8 +88,8 @@ slots = 4
 fn a_sound_file_has_nothing_to_find_and_is_drawn() {
     finds(STREAM, &[]);
     let drawing = r#"flowchart LR
-    n1["first<br/>route choose<br/>inline: f"]
     clients(["clients"])
+    n1["first<br/>route choose<br/>inline: f"]
     n2["odd"]
     results(["results"])
     n3["even<br/>2 worker hosts: f"]
