@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
+use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pylm_client::DEFAULT_ADDRESS;
@@ -32,6 +33,13 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Read and change the cache of a node
     Cache(CacheArguments),
+    /// Run the nodes and worker hosts that a file describes, on this machine, and end them together
+    Up(UpArguments),
+    /// Draw the flow of messages through a file's nodes, and tell what cannot work there
+    Graph(GraphArguments),
+    /// Become a program that ends with the one that started it
+    #[command(hide = true)]
+    Tied(TiedArguments),
     /// Look at plugins
     Plugin(PluginArguments),
     /// Write a completion script for a shell to standard output
@@ -270,6 +278,8 @@ pub(crate) enum Page {
     Job,
     Run,
     Cache,
+    Up,
+    Graph,
     Plugin,
 }
 

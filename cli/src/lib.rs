@@ -1,7 +1,8 @@
-//! The program `pylm`: jobs, cache and plugins from the command line. A file for each subcommand.
+//! The program `pylm`: jobs, cache, plugins and clusters from the command line. A file for each subcommand.
 
 mod arguments;
 mod cache;
+mod cluster;
 mod completions;
 mod duration;
 mod failure;
@@ -22,6 +23,9 @@ pub fn run() -> ExitCode {
         Command::Job(arguments) => job::command::job(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Up(arguments) => cluster::up(&arguments),
+        Command::Graph(arguments) => cluster::graph(&arguments),
+        Command::Tied(arguments) => cluster::tied(&arguments),
         Command::Plugin(arguments) => plugin::plugin(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),

@@ -45,7 +45,7 @@ impl PrivateNode {
     /// # Errors
     /// When there is no `pylmd`, or it ends early, with its own words.
     pub(crate) async fn start(arguments: &RunArguments) -> Result<Self, Failure> {
-        let (program, is_verbose) = (program(), arguments.verbose);
+        let (program, is_verbose) = (program("pylmd"), arguments.verbose);
         let mut child = command(&program, arguments).spawn().map_err(|error| {
             Failure::Usage(format!(
                 "cannot start {}: {error}; install it beside pylm or in PATH",
@@ -92,21 +92,25 @@ impl PrivateNode {
     }
 }
 
-/// The `pylmd` in the folder of this program, or the one in `PATH`.
-fn program() -> PathBuf {
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("pylmd"));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| "pylmd".into())
+/// The program of this name in the folder of this one, or the one in `PATH`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into())
 }
 
-fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
-    let workers = arguments.workers.or_else(|| std::thread::available_parallelism().ok());
-    let mut command = Command::new(program);
-    // What configures the nodes of this machine is not about this one.
+/// Lets a program be configured by its arguments alone: what configures the nodes of this machine is not about this one.
+pub(crate) fn without_settings(command: &mut Command) {
     for (key, _) in std::env::vars_os() {
         if key.as_encoded_bytes().starts_with(b"PYLMD_") && key != PLUGIN_PATH {
             command.env_remove(key);
         }
     }
+}
+
+fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
+    let workers = arguments.workers.or_else(|| std::thread::available_parallelism().ok());
+    let mut command = Command::new(program);
+    without_settings(&mut command);
     command.args(["--name", NAME]);
     for socket in ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"] {
         command.args([socket, "tcp://127.0.0.1:0"]);

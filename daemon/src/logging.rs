@@ -53,6 +53,8 @@ pub fn start(options: &LogOptions) -> Result<(), LogError> {
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(io::stderr)
+        // Whoever read the log may be gone: a complaint about that could only go there too, and would end its thread.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     let started = match options.log_format {
         LogFormat::Text => log.compact().try_init(),

@@ -75,8 +75,12 @@ pub(crate) fn describe(path: &Path, bytes: &[u8]) -> Result<Descriptor, LoadErro
     })
 }
 
-/// Whether this host can run what the descriptor describes.
-pub(crate) fn admit(path: &Path, descriptor: &Descriptor) -> Result<(), LoadError> {
+/// Whether this host can run what the descriptor of a file describes, as far as that shows without loading it.
+///
+/// # Errors
+///
+/// If it was built against another API or for another system, aborts on panics, or has two functions of one name.
+pub fn admit(path: &Path, descriptor: &Descriptor) -> Result<(), LoadError> {
     let (theirs, ours) = (descriptor.api, ApiVersion::HOST);
     let versions =
         |word: &str| format!("was built against plugin API {theirs}, {word} than this program's {ours}");

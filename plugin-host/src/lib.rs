@@ -17,7 +17,7 @@ mod set;
 pub use chain::{JoinState, Parts, Routes};
 pub use descriptor::{ApiVersion, Descriptor, FunctionInfo, HookInfo, HookKind, PanicStrategy, SettingInfo};
 pub use error::{Code, LoadError};
-pub use file::inspect;
+pub use file::{admit, inspect};
 pub use function::Function;
 pub use load::{Plugin, check, load};
 pub use search::{Origin, Search};

@@ -1,0 +1,115 @@
+//! The keys of a cluster's file: those of its own, and the flags of `pylmd` and `pylm-worker` that a table may set.
+//!
+//! This crate does not build the daemon, so the flags are listed here; a test in `tests/cluster.rs` compares the list with
+//! what the programs say of themselves.
+
+/// A key, and what can stand behind it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The flag's long name, or a word of the file's own.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Whether the program has a flag of that name; the other keys are for `pylm up` alone.
+    pub(crate) is_flag: bool,
+}
+
+/// What can stand behind a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Switch,
+    Number,
+    /// Text; a number will do.
+    Text,
+    /// A list of texts, or a single one.
+    List,
+    /// As a list, or a table whose entries become `key=value`.
+    Table,
+}
+
+const fn flag(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, is_flag: true }
+}
+
+const fn own(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, is_flag: false }
+}
+
+/// At the top of the file, before any table.
+pub(crate) const TOP: &[Key] = &[
+    own("host", Kind::Text),
+    own("ports", Kind::Number),
+    own("plugin-dir", Kind::List),
+    own("log", Kind::Text),
+    own("calls", Kind::List),
+];
+
+/// In a table `[node.NAME]`.
+pub(crate) const NODE: &[Key] = &[
+    flag("plugin", Kind::List),
+    flag("plugin-dir", Kind::List),
+    flag("set", Kind::Table),
+    flag("workers", Kind::Number),
+    flag("name", Kind::Text),
+    flag("inline", Kind::Switch),
+    flag("from", Kind::List),
+    flag("pipelined", Kind::Switch),
+    flag("host", Kind::Text),
+    flag("advertise", Kind::Text),
+    flag("pull", Kind::Text),
+    flag("pub", Kind::Text),
+    flag("worker-pull", Kind::Text),
+    flag("worker-push", Kind::Text),
+    flag("db", Kind::Text),
+    flag("peer-ports", Kind::Text),
+    flag("http", Kind::Text),
+    flag("gateway", Kind::Text),
+    flag("http-worker", Kind::List),
+    flag("journal", Kind::Text),
+    flag("max-message", Kind::Number),
+    flag("cache-bytes", Kind::Number),
+    flag("max-attempts", Kind::Number),
+    flag("function-wait", Kind::Number),
+    flag("client-grace", Kind::Number),
+    flag("drain-limit", Kind::Number),
+    flag("pylm-zero", Kind::Text),
+    flag("pylm-functions", Kind::List),
+    flag("log", Kind::Text),
+    flag("log-format", Kind::Text),
+];
+
+/// In a table `[worker.NAME]`.
+pub(crate) const WORKER: &[Key] = &[
+    own("node", Kind::Text),
+    own("count", Kind::Number),
+    flag("plugin", Kind::List),
+    flag("plugin-dir", Kind::List),
+    flag("set", Kind::Table),
+    flag("name", Kind::Text),
+    flag("slots", Kind::Number),
+    flag("limit-bytes", Kind::Number),
+    flag("http", Kind::Text),
+    flag("log", Kind::Text),
+    flag("log-format", Kind::Text),
+];
+
+/// The name that is most like what was written, where one is like it at all.
+pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.into_iter().map(|name| (distance(written, name), name)).min()?;
+    (near.0 <= written.len().max(near.1.len()) / 2).then_some(near.1)
+}
+
+/// How many letters have to be changed, added or left out to make `b` of `a`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (done, letter) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
+        for (place, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[place + 1];
+            row[place + 1] = changed.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[b.len()]
+}
