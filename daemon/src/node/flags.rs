@@ -3,6 +3,7 @@
 use super::config::{NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node};
+use crate::gateway::{Gateway, GatewayFlags};
 use crate::host::options::PluginSetting;
 use crate::host::{LocalWorkers, plugins};
 use crate::logging::{self, LogOptions};
@@ -112,6 +113,8 @@ pub struct Flags {
     pylm_functions: Vec<String>,
 
     #[command(flatten)]
+    gateway: GatewayFlags,
+    #[command(flatten)]
     log: LogOptions,
     #[command(flatten)]
     pages: Pages,
@@ -199,8 +202,13 @@ impl Flags {
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
+        let gateway = self.gateway.start(&self.name, &node.addresses.db, self.max_message)?;
+        let drain_gateway = gateway.as_ref().map(Gateway::drain);
         service::watch_signals(move |stop| {
             service::notify_stopping();
+            if let Some(drain) = &drain_gateway {
+                drain();
+            }
             control(match stop {
                 Stop::Drain => Command::Drain,
                 Stop::Now => Command::Stop,
@@ -217,6 +225,7 @@ impl Flags {
             pub = addresses.pub_,
             worker_pull = addresses.worker_pull,
             worker_push = addresses.worker_push,
+            gateway = gateway.as_ref().map(|gateway| gateway.address().to_string()),
             "ready"
         );
         service::notify_ready();
@@ -225,7 +234,7 @@ impl Flags {
                 "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers"
             );
         }
-        self.watch(node, workers)
+        self.watch(node, workers, gateway)
     }
 
     fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
@@ -244,15 +253,21 @@ impl Flags {
     }
 
     /// Waits for the end of the node, and of its worker hosts.
-    fn watch(&self, node: Node, workers: Vec<Supervisor>) -> anyhow::Result<ExitCode> {
+    fn watch(
+        &self,
+        node: Node,
+        workers: Vec<Supervisor>,
+        gateway: Option<Gateway>,
+    ) -> anyhow::Result<ExitCode> {
         let control = node.control();
+        let limit = Duration::from_secs(self.drain_limit);
         let mut draining_since = None;
         let mut told = false;
         while !node.has_ended() {
             std::thread::sleep(Duration::from_millis(100));
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
-                let over = since.elapsed() > Duration::from_secs(self.drain_limit);
+                let over = since.elapsed() > limit;
                 if over && !std::mem::replace(&mut told, true) {
                     tracing::warn!(
                         seconds = self.drain_limit,
@@ -267,6 +282,9 @@ impl Flags {
                 node.join();
                 return Ok(ExitCode::from(WRONG_USAGE));
             }
+        }
+        if let Some(gateway) = gateway {
+            gateway.end(draining_since.unwrap_or_else(Instant::now) + limit);
         }
         LocalWorkers::stop(workers, Duration::from_secs(5));
         Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
