@@ -9,7 +9,7 @@ use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
 use pylm_transport::{Context, Poller};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -42,6 +42,8 @@ pub(crate) struct ClientThread {
     desk: Arc<Desk>,
     session: Session<CacheWaiter>,
     pipes: BTreeMap<u32, Arc<Pipe>>,
+    /// Jobs whose outputs have come further than the node knows that they were taken.
+    behind: BTreeSet<u32>,
     connection: Option<Connection>,
     backoff: Backoff,
     attempt_at: Instant,
@@ -78,6 +80,7 @@ impl ClientThread {
             desk,
             session: Session::new(introduction, now),
             pipes: BTreeMap::new(),
+            behind: BTreeSet::new(),
             connection: None,
             backoff: Backoff::new(),
             attempt_at: now,
@@ -230,6 +233,7 @@ impl ClientThread {
     /// The connection is of no more use: closes it, and plans the next.
     fn lost(&mut self, cause: String, now: Instant) -> Result<(), End> {
         self.session.disconnected();
+        self.behind.clear();
         self.attempt_failed(cause, now);
         match self.connection.take() {
             Some(connection) => connection
@@ -267,7 +271,7 @@ impl ClientThread {
         touched.sort_unstable();
         touched.dedup();
         for number in touched.drain(..) {
-            let Some(job) = self.session.job(number) else { continue };
+            let Some(job) = self.session.job_to_read(number) else { continue };
             if let Some(pipe) = self.pipes.get(&number) {
                 let is_over = job.is_over();
                 if is_over {
@@ -279,6 +283,11 @@ impl ClientThread {
                     pipe.close_outbox(Ok(()));
                     self.pipes.remove(&number);
                 }
+            }
+            if job.is_behind() {
+                self.behind.insert(number);
+            } else {
+                self.behind.remove(&number);
             }
             if job.is_closed() {
                 self.session.remove_job(number);
@@ -296,7 +305,7 @@ impl ClientThread {
             return Ok(());
         }
         let now = Instant::now();
-        let is_behind = self.session.jobs().any(|(_, job)| job.is_behind());
+        let is_behind = !self.behind.is_empty();
         let deadlines = [
             self.session.deadline(),
             self.first.as_ref().map(|first| first.until),
@@ -308,8 +317,7 @@ impl ClientThread {
         let outcome = self.poller.wait(timeout, &mut self.ready);
         self.desk.get_up();
         if is_behind && self.ready.is_empty() {
-            let numbers: Vec<u32> = self.session.jobs().map(|(number, _)| number).collect();
-            numbers.into_iter().for_each(|number| acknowledge(&mut self.session, &self.pipes, number));
+            self.behind.iter().for_each(|&number| acknowledge(&mut self.session, &self.pipes, number));
         }
         outcome.map_err(|error| End::Broken(Error::system("wait for the socket")(error)))
     }

@@ -27,5 +27,8 @@ pub fn spoken_minor(peer: u64) -> u64 {
 /// The cache key under which a node tells the version of the native protocol it speaks, as `MAJOR.MINOR`.
 pub const DISCOVERY_KEY: &str = "native_protocol";
 
+/// Jobs that one client may have open at a node at once.
+pub const OPEN_JOBS: usize = 4_096;
+
 /// The default of `--max-message`: the largest payload that a node takes, in bytes.
 pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;

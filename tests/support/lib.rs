@@ -9,6 +9,7 @@ pub mod capture;
 pub mod checked_job;
 pub mod deadline;
 pub mod garbage;
+pub mod http;
 pub mod node;
 pub mod process;
 pub mod programs;

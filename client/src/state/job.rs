@@ -445,6 +445,11 @@ impl Job {
         self.phase == Phase::Over { close: false }
     }
 
+    /// Whether the node knows of it, over the present connection.
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self.phase, Phase::Unopened | Phase::Over { close: false })
+    }
+
     /// The present epoch, and how many of its outputs have come.
     pub(crate) fn came(&self) -> (Uuid, u64) {
         (self.outputs.epoch, self.outputs.came)

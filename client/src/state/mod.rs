@@ -6,6 +6,7 @@
 pub(crate) mod backlog;
 pub(crate) mod calls;
 pub(crate) mod job;
+mod jobs;
 #[cfg(test)]
 mod model;
 pub(crate) mod places;

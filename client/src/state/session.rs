@@ -2,6 +2,7 @@
 
 use super::calls::{CacheAnswer, CacheCall, Calls};
 use super::job::Job;
+use super::jobs::Jobs;
 use super::window::Window;
 use crate::Error;
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{
     BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, MAJOR, MINOR, Record, Role, codes,
 };
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -93,9 +93,7 @@ pub(crate) struct Session<W> {
     said_at: Instant,
     /// When the node counts as lost if nothing is heard until then.
     lost_at: Instant,
-    jobs: BTreeMap<u32, Job>,
-    /// The job whose turn it was last.
-    served: u32,
+    jobs: Jobs,
     /// Jobs to which something has come.
     touched: Vec<u32>,
     calls: Calls<W>,
@@ -115,8 +113,7 @@ impl<W> Session<W> {
             node_max_message: DEFAULT_MAX_MESSAGE,
             said_at: now,
             lost_at: now,
-            jobs: BTreeMap::new(),
-            served: 0,
+            jobs: Jobs::default(),
             touched: Vec::new(),
             calls: Calls::default(),
             answers: Vec::new(),
@@ -131,16 +128,18 @@ impl<W> Session<W> {
         self.jobs.insert(number, job);
     }
 
+    /// A job to which the application does something that the node may have to hear of.
     pub(crate) fn job(&mut self, number: u32) -> Option<&mut Job> {
-        self.jobs.get_mut(&number)
+        self.jobs.change(number)
+    }
+
+    /// A job from which the application takes what has come.
+    pub(crate) fn job_to_read(&mut self, number: u32) -> Option<&mut Job> {
+        self.jobs.get(number)
     }
 
     pub(crate) fn remove_job(&mut self, number: u32) {
-        self.jobs.remove(&number);
-    }
-
-    pub(crate) fn jobs(&mut self) -> impl Iterator<Item = (u32, &mut Job)> {
-        self.jobs.iter_mut().map(|(&number, job)| (number, job))
+        self.jobs.remove(number);
     }
 
     pub(crate) fn call(&mut self, call: CacheCall, waiting: W) {
@@ -169,7 +168,7 @@ impl<W> Session<W> {
         if self.link != Link::Down {
             self.link = Link::Down;
             self.announced = None;
-            self.jobs.values_mut().for_each(Job::disconnected);
+            self.jobs.disconnected();
             self.calls.disconnected();
         }
     }
@@ -222,7 +221,8 @@ impl<W> Session<W> {
             Link::Greeting | Link::Up | Link::Draining => {}
         }
         self.calls.transmit(&mut self.writer);
-        self.transmit_jobs();
+        let draining = self.link == Link::Draining;
+        self.jobs.transmit(draining, self.node_max_message, &mut self.writer, &mut self.touched);
         if self.writer.is_empty() {
             if now < self.said_at + self.rhythm.heartbeat {
                 return None;
@@ -263,25 +263,6 @@ impl<W> Session<W> {
             limit: 0,
             limit_bytes: 0,
         });
-    }
-
-    /// Fills the batch, beginning behind the job whose turn it was last, so that none waits for another's messages.
-    fn transmit_jobs(&mut self) {
-        let draining = self.link == Link::Draining;
-        let from = self.served + 1;
-        let max_message = self.node_max_message;
-        for range in [from..u32::MAX, 0..from] {
-            for (&number, job) in self.jobs.range_mut(range) {
-                if self.writer.is_full() {
-                    return;
-                }
-                if job.has_to_send(draining) {
-                    job.transmit(draining, max_message, &mut self.writer);
-                    self.served = number;
-                    self.touched.push(number);
-                }
-            }
-        }
     }
 
     fn take_batch(&mut self) -> Outgoing {
@@ -388,7 +369,7 @@ impl<W> Session<W> {
     /// Hands something to its job; what is for a job that is over crossed that on its way.
     #[inline]
     fn output(&mut self, number: u32, take: impl FnOnce(&mut Job)) {
-        if let Some(job) = self.jobs.get_mut(&number) {
+        if let Some(job) = self.jobs.change(number) {
             take(job);
             if self.touched.last() != Some(&number) {
                 self.touched.push(number);

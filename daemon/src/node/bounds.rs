@@ -51,7 +51,7 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 /// The most that a peer may ask for, on top, with a heartbeat's `patience`.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Jobs that one session may have open.
-pub const JOBS: usize = 4_096;
+pub const JOBS: usize = pylm_protocol::OPEN_JOBS;
 /// Contexts that a host is told before it is to forget them.
 pub const CONTEXTS: usize = 1_024;
 /// A pylm worker that has answered once may have more results of the same message until it was quiet for so long.

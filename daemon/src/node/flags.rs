@@ -4,6 +4,7 @@ use super::bounds::HOST_BYTES;
 use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node};
+use crate::gateway::{Gateway, GatewayFlags};
 use crate::host::options::PluginSetting;
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, WebUrl, plugins};
 use crate::logging::{self, LogOptions};
@@ -140,6 +141,8 @@ pub struct Flags {
     http_worker_attempts: u32,
 
     #[command(flatten)]
+    gateway: GatewayFlags,
+    #[command(flatten)]
     log: LogOptions,
     #[command(flatten)]
     pages: Pages,
@@ -244,8 +247,13 @@ impl Flags {
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
+        let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message)?;
+        let drain_gateway = gateway.as_ref().map(Gateway::drain);
         service::watch_signals(move |stop| {
             service::notify_stopping();
+            if let Some(drain) = &drain_gateway {
+                drain();
+            }
             control(match stop {
                 Stop::Drain => Command::Drain,
                 Stop::Now => Command::Stop,
@@ -265,6 +273,7 @@ impl Flags {
             pub = addresses.pub_,
             worker_pull = addresses.worker_pull,
             worker_push = addresses.worker_push,
+            gateway = gateway.as_ref().map(|gateway| gateway.address().to_string()),
             "ready"
         );
         service::notify_ready();
@@ -273,7 +282,7 @@ impl Flags {
                 "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
             );
         }
-        self.watch(node, workers, inline)
+        self.watch(node, workers, inline, gateway)
     }
 
     fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
@@ -313,15 +322,17 @@ impl Flags {
         node: Node,
         workers: Vec<Supervisor>,
         inline: Option<InlineHost>,
+        gateway: Option<Gateway>,
     ) -> anyhow::Result<ExitCode> {
         let control = node.control();
+        let limit = Duration::from_secs(self.drain_limit);
         let mut draining_since = None;
         let mut told = false;
         while !node.has_ended() {
             std::thread::sleep(Duration::from_millis(100));
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
-                let over = since.elapsed() > Duration::from_secs(self.drain_limit);
+                let over = since.elapsed() > limit;
                 if over && !std::mem::replace(&mut told, true) {
                     tracing::warn!(
                         seconds = self.drain_limit,
@@ -339,6 +350,9 @@ impl Flags {
                 node.join();
                 return Ok(ExitCode::from(WRONG_USAGE));
             }
+        }
+        if let Some(gateway) = gateway {
+            gateway.end(draining_since.unwrap_or_else(Instant::now) + limit);
         }
         LocalWorkers::stop(workers, Duration::from_secs(5));
         inline.into_iter().for_each(|inline| inline.stop(Duration::from_secs(1)));

@@ -75,6 +75,18 @@ fn count(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure
     Ok((0..count).map(|number| number.to_string()))
 }
 
+/// The payload is `COUNT MILLISECONDS`: yields the numbers from 0 on, and sleeps before each but the first.
+#[function]
+fn drip(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure> {
+    let (count, pause) =
+        text(payload)?.split_once(' ').ok_or_else(|| Failure::new("give count and pause"))?;
+    let (count, pause): (u64, u64) = (number(count.as_bytes())?, number(pause.as_bytes())?);
+    Ok((0..count).map(move |number| {
+        sleep(Duration::from_millis(if number > 0 { pause } else { 0 }));
+        number.to_string()
+    }))
+}
+
 /// Yields two results, as pylm's example of a MuxWorker does.
 #[function]
 fn twice<'a>(context: &'a Context, payload: &'a [u8]) -> impl Iterator<Item = String> + 'a {
@@ -127,6 +139,7 @@ export_plugin!(
     until_cancelled,
     crash,
     count,
+    drip,
     twice,
     nothing,
     zeros,
