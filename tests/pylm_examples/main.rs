@@ -1,9 +1,11 @@
 //! The counterpart of each of pylm's examples: all parts ours, each single part swapped for one of pylm's, and pylm alone.
 //!
 //! What pylm alone answers is the reference, by which the same answers of the mixtures mean something. Of pylm's own
-//! examples all run with pylm itself but mux_parallel; see [`workers`]. The gateway and HTTP workers have tests of their own.
+//! examples all run with pylm itself but mux_parallel; see [`workers`].
+//! HTTP workers have tests of their own.
 
 mod example;
+mod gateway;
 mod hubs;
 mod pipelines;
 mod servers;

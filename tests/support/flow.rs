@@ -11,7 +11,7 @@ use crate::programs::{Profile, programs};
 use crate::pylm::{self, PylmNode};
 
 /// How long a client's job, a connection or a line in a log may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The names of each node's workers.
 const WORKERS: [&str; 2] = ["worker1", "worker2"];

@@ -44,6 +44,8 @@ pub struct PylmNode {
     pub worker_push: String,
     /// The cache service.
     pub db: String,
+    /// Where clients of a gateway ask.
+    pub http: String,
 }
 
 /// A pylm Master named `server`, ready; `args` as in `tests/python/master.py`.
@@ -77,16 +79,18 @@ pub fn node(file: &str, args: &[&str]) -> PylmNode {
         "server.py" => &["--pull", "--pub", "--db"],
         "pipeline.py" | "sink.py" => &["--pub", "--db"],
         "hub.py" => &["--pub", "--worker-pull", "--worker-push", "--db"],
+        "gateway.py" => &["--http", "--worker-pull", "--worker-push", "--db"],
         _ => &["--pull", "--pub", "--worker-pull", "--worker-push", "--db"],
     };
     for _ in 0..ATTEMPTS {
-        let [pull, publish, worker_pull, worker_push, db] = address::free();
+        let [pull, publish, worker_pull, worker_push, db, http] = address::free();
         let flags = [
             ["--pull", &*pull],
             ["--pub", &publish],
             ["--worker-pull", &worker_pull],
             ["--worker-push", &worker_push],
             ["--db", &db],
+            ["--http", &http],
         ];
         let flags = flags.into_iter().filter(|[flag, _]| sockets.contains(flag)).flatten();
         let process = script(file, file, &flags.chain(args.iter().copied()).collect::<Vec<_>>());
@@ -94,7 +98,7 @@ pub fn node(file: &str, args: &[&str]) -> PylmNode {
             .find_line(START, |line| line.starts_with("ready ") || line.contains("Address already in use"));
         match said {
             Some(line) if line.starts_with("ready ") => {
-                return PylmNode { process, pull, publish, worker_pull, worker_push, db };
+                return PylmNode { process, pull, publish, worker_pull, worker_push, db, http };
             }
             Some(_) => {}
             None => panic!("{file} did not get ready within {START:?}"),
