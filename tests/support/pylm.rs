@@ -76,7 +76,7 @@ pub fn server(args: &[&str]) -> PylmNode {
 #[track_caller]
 pub fn node(file: &str, args: &[&str]) -> PylmNode {
     let sockets: &[&str] = match file {
-        "server.py" => &["--pull", "--pub", "--db"],
+        "server.py" | "http_master.py" => &["--pull", "--pub", "--db"],
         "pipeline.py" | "sink.py" => &["--pub", "--db"],
         "hub.py" => &["--pub", "--worker-pull", "--worker-push", "--db"],
         "gateway.py" => &["--http", "--worker-pull", "--worker-push", "--db"],
