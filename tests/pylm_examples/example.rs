@@ -20,6 +20,8 @@ pub struct Example {
     pub cached: bool,
     /// The answers to ten times `a message`, and how often each comes; the two workers are both called `worker`.
     pub answers: &'static [(&'static str, usize)],
+    /// The answer that is the last, where there is one that must be.
+    pub last: Option<&'static str>,
     /// What nodes and workers write to their logs, and on how many lines.
     pub logged: &'static [(&'static str, RangeInclusive<usize>)],
 }
@@ -95,6 +97,9 @@ impl Example {
 
     #[track_caller]
     fn assert_answers(&self, answers: Vec<String>) {
+        if let Some(last) = self.last {
+            assert_eq!(answers.last().map(String::as_str), Some(last), "{answers:?}");
+        }
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for answer in answers {
             let anybody = answer.replace("worker1", "worker").replace("worker2", "worker");

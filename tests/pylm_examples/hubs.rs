@@ -33,6 +33,7 @@ mod master_pipeline {
         call: &["server.foo", "my_pipeline.foo"],
         cached: false,
         answers: &[("second worker processed a message", 10)],
+        last: None,
         logged: &[],
     };
 
@@ -72,6 +73,7 @@ mod server_hub {
         call: &["server.foo", "hub.foo"],
         cached: false,
         answers: &[("worker processed first a message", 10)],
+        last: None,
         logged: &[],
     };
 

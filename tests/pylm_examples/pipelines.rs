@@ -28,6 +28,7 @@ const PIPELINE: Example = Example {
     call: &["my_server.foo", "my_pipeline.foo"],
     cached: false,
     answers: &[("second first a message", 10)],
+    last: None,
     logged: &[],
 };
 

@@ -18,6 +18,7 @@ const SINGLE: Example = Example {
     call: &["my_server.foo"],
     cached: false,
     answers: &[("first a message", 10)],
+    last: None,
     logged: &[],
 };
 

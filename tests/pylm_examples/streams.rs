@@ -40,6 +40,7 @@ mod stream {
         call: &["my_server.foo", "my_pipeline.foo"],
         cached: false,
         answers: &[("even first a message", 5)],
+        last: None,
         logged: &[("only a look", 5..=5)],
     };
 
@@ -88,6 +89,7 @@ mod stream_sink {
         call: &["my_server.foo", "my_pipeline.foo", "my_sink.foo"],
         cached: false,
         answers: &[("last even first a message", 5), ("last odd first a message", 5)],
+        last: None,
         logged: &[],
     };
 

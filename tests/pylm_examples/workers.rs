@@ -20,6 +20,7 @@ const PARALLEL: Example = Example {
     call: &["server.foo"],
     cached: false,
     answers: &[("worker processed a message", 10)],
+    last: None,
     logged: &[],
 };
 
@@ -72,6 +73,7 @@ mod gather {
         }],
         cached: true,
         answers: &[("worker cached data a message", 29), ("Final message", 1)],
+        last: Some("Final message"),
         ..PARALLEL
     };
 
@@ -128,6 +130,7 @@ mod logging {
             ..MASTER
         }],
         answers: &[("worker processed a message", 29), ("Final message", 1)],
+        last: Some("Final message"),
         logged: &[("result 30 is replaced", 1..=1), ("processed 10 messages", 1..=2)],
         ..PARALLEL
     };

@@ -94,8 +94,11 @@ pub fn node(file: &str, args: &[&str]) -> PylmNode {
         ];
         let flags = flags.into_iter().filter(|[flag, _]| sockets.contains(flag)).flatten();
         let process = script(file, file, &flags.chain(args.iter().copied()).collect::<Vec<_>>());
-        let said = process
-            .find_line(START, |line| line.starts_with("ready ") || line.contains("Address already in use"));
+        let said = process.find_line(START, |line| {
+            line.starts_with("ready ")
+                || line.starts_with("not started: ")
+                || line.contains("Address already in use")
+        });
         match said {
             Some(line) if line.starts_with("ready ") => {
                 return PylmNode { process, pull, publish, worker_pull, worker_push, db, http };
