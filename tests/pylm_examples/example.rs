@@ -90,7 +90,8 @@ impl Example {
             let set = flow.native_client(&["cache", "set", CACHED.0], CACHED.1.as_bytes());
             assert_eq!(set.stderr_lines(), Vec::<String>::new());
         }
-        let job = flow.native_client(&["job", &self.call.join(",")], "a message\n".repeat(10).as_bytes());
+        let mut job = flow.native_client(&["job", &self.call.join(",")], "a message\n".repeat(10).as_bytes());
+        assert!(job.try_wait().is_some_and(|status| status.success()), "{:?}", job.stderr_lines());
         self.assert_answers(job.stdout_lines());
         self.assert_logged(&flow);
     }

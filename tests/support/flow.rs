@@ -95,7 +95,7 @@ impl Flow {
         for part in parts {
             flow.add(part, mix.is_python(part.label), mix.is_python("workers"));
         }
-        flow.wait_for_subscribers(parts);
+        flow.wait_for_links(parts);
         flow
     }
 
@@ -152,9 +152,15 @@ impl Flow {
         found.unwrap_or_else(|| panic!("no node before this one is called {label}"))
     }
 
-    /// pylm's side of a link says nothing when it stands, and what is published before that is lost.
+    /// Our side of a link says when it stands. pylm's does not, and what is published before that is lost.
     #[track_caller]
-    fn wait_for_subscribers(&self, parts: &[Part]) {
+    fn wait_for_links(&self, parts: &[Part]) {
+        for (part, node) in parts.iter().zip(&self.nodes) {
+            if !node.python && !part.from.is_empty() {
+                let links = part.from.len();
+                wait_for_lines([&node.process], "follows a node", &(links..=links));
+            }
+        }
         for node in &self.nodes {
             let follows = |part: &&Part| part.from.iter().any(|(_, label)| *label == node.label);
             let followers = parts.iter().filter(follows).map(|part| self.node(part.label));
@@ -202,18 +208,28 @@ impl Flow {
     /// When it takes too long, or there are more.
     #[track_caller]
     pub fn wait_for_log(&self, text: &str, count: &RangeInclusive<usize>) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let processes = self.nodes.iter().map(|node| &node.process).chain(&self.workers);
-            let lines =
-                processes.flat_map(|process| [process.stdout_lines(), process.stderr_lines()].concat());
-            let found = lines.filter(|line| line.contains(text)).count();
-            if count.contains(&found) {
-                return;
-            }
-            let waiting = found < *count.start() && Instant::now() < end;
-            assert!(waiting, "{found} lines with {text:?} were written, not {count:?}");
-            thread::sleep(Duration::from_millis(10));
+        let nodes = self.nodes.iter().map(|node| &node.process);
+        wait_for_lines(nodes.chain(&self.workers), text, count);
+    }
+}
+
+#[track_caller]
+fn wait_for_lines<'a>(
+    processes: impl IntoIterator<Item = &'a Process>,
+    text: &str,
+    count: &RangeInclusive<usize>,
+) {
+    let processes: Vec<&Process> = processes.into_iter().collect();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let lines =
+            processes.iter().flat_map(|process| [process.stdout_lines(), process.stderr_lines()].concat());
+        let found = lines.filter(|line| line.contains(text)).count();
+        if count.contains(&found) {
+            return;
         }
+        let waiting = found < *count.start() && Instant::now() < end;
+        assert!(waiting, "{found} lines with {text:?} were written, not {count:?}");
+        thread::sleep(Duration::from_millis(10));
     }
 }
