@@ -21,10 +21,12 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--db", required=True, metavar="ADDRESS")
     parser.add_argument("--server", default="server")
+    parser.add_argument("--sub", metavar="ADDRESS", help="where the last node of a pipeline publishes results")
     parser.add_argument("--function", action="append", help="server.function; repeated: one for each stage")
     parser.add_argument("--count", type=int, default=10, help="messages to send")
     parser.add_argument("--payload", default="a message")
     parser.add_argument("--copies", type=int, default=1, help="results expected of each message")
+    parser.add_argument("--results", type=int, help="results expected of the whole job, instead of copies of each message")
     parser.add_argument("--eval", action="store_true", help="one call of eval for each message, instead of a job")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set, and print what get gives")
     parser.add_argument("--delete", action="append", default=[], metavar="KEY", help="delete when the job has ended")
@@ -65,7 +67,7 @@ def results(client, options):
     pylm's client stops after the number of results it was told; without one it waits for ever. A job is a
     generator: its sockets are made, and the first message is sent, when the first result is asked for.
     """
-    expected = options.count * options.copies
+    expected = options.count * options.copies if options.results is None else options.results
     function = options.function or [options.server + ".foo"]
     function = function[0] if len(function) == 1 else function
     read = queue.Queue(maxsize=1)
@@ -103,7 +105,8 @@ def main():
     peer.end_with_stdin()
     began = time.monotonic()
     # Its log goes to standard output, where the results go.
-    client = Client(options.server, options.db, session=options.session, logging_level=logging.ERROR)
+    client = Client(options.server, options.db, sub_address=options.sub, session=options.session,
+                    logging_level=logging.ERROR)
     for pair in options.set:
         key, value = pair.split("=", 1)
         client.set(value.encode(), key)

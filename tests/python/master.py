@@ -21,6 +21,7 @@ class ShapedMaster(Master):
     def gather(self, message):
         self.gathered += 1
         if self.gathered == self.final:
+            self.logger.critical("result %d is replaced", self.gathered)
             if self.final_as == "changed":
                 # The message is changed in place, and reaches the client only because pylm sends that one.
                 message = self.change_payload(message, b"Final message")
@@ -54,10 +55,7 @@ def main():
     master.copies, master.final, master.final_as = options.copies, options.final, options.final_as
     # A Master keeps its address in its cache only; a Server has it as an attribute.
     master.db_address = options.db
-    started = peer.Started()
-    master.logger.addHandler(started)
-    started.announce(master, sockets=4)
-    master.start()
+    peer.start(master, sockets=4)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ class Functions(MuxWorker):
         for number in range(1, self.values + 1):
             yield b"%s processed %s %d" % (self.name.encode(), payload, number)
 
+    # Under the name of the native function that does the same.
+    twice = foo
+
     def echo(self, payload):
         for _ in range(self.values):
             yield payload

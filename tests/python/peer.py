@@ -65,6 +65,20 @@ class Started(logging.Handler):
         threading.Thread(target=wait, daemon=True).start()
 
 
+def start(node, sockets):
+    """Run a node until it ends; `sockets` of its own are reported when they are bound, beside the cache service."""
+    started = Started()
+    node.logger.addHandler(started)
+    started.announce(node, sockets)
+    node.start()
+
+
+def add_sources(parser):
+    """The earlier nodes that a node follows: pairs of a topic and the address where it is published."""
+    parser.add_argument("--from", dest="source", action="append", required=True, metavar="TOPIC=PUB_ADDRESS",
+                        type=lambda text: tuple(text.split("=", 1)))
+
+
 def ask(db_address, key):
     """Read one key of the cache service at `db_address`."""
     request = PalmMessage(function="_.get", client="peer", payload=key.encode())

@@ -4,15 +4,12 @@ import argparse
 
 from pylm.servers import Server
 
+import functions
 import peer
 
 
-class Functions(Server):
-    def foo(self, payload):
-        return self.name.encode() + b" processed " + payload
-
-    def fail(self, payload):
-        raise ValueError("refused on purpose")
+class Node(functions.Functions, functions.Alternating, Server):
+    pass
 
 
 def main():
@@ -20,16 +17,13 @@ def main():
     parser.add_argument("--name", default="server")
     for socket in ("pull", "pub", "db"):
         parser.add_argument("--" + socket, required=True, metavar="ADDRESS")
-    parser.add_argument("--pipelined", action="store_true")
+    functions.add_arguments(parser)
     options = parser.parse_args()
     peer.end_with_stdin()
 
     # PULL and PUB are bound here, before there is a log to watch; a failure is an exception.
-    server = Functions(options.name, options.db, options.pull, options.pub, pipelined=options.pipelined)
-    started = peer.Started()
-    server.logger.addHandler(started)
-    started.announce(server, sockets=0)
-    server.start()
+    server = Node(options.name, options.db, options.pull, options.pub, pipelined=options.pipelined)
+    peer.start(functions.equip(server, options), sockets=0)
 
 
 if __name__ == "__main__":

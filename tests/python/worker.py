@@ -14,9 +14,13 @@ import peer
 class Functions(Worker):
     delay = 0.0
     cached = False
+    calls = 0
 
     def foo(self, payload):
         time.sleep(self.delay)
+        self.calls += 1
+        if self.calls % 10 == 0:
+            self.logger.info("processed %d messages", self.calls)
         own = self.name.encode()
         if self.cached:
             return own + self.get("cached") + payload

@@ -8,6 +8,7 @@ pub mod address;
 pub mod capture;
 pub mod checked_job;
 pub mod deadline;
+pub mod flow;
 pub mod garbage;
 pub mod http;
 pub mod node;

@@ -8,13 +8,17 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Packages whose programs and plugins tests run.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 14] = [
     "pylmd",
     "pylm-cli",
+    "alternate",
     "cached",
     "final-message",
+    "listen",
+    "logged",
     "parallel",
     "scatter3",
+    "stamp",
     "wordcount",
     "parts",
     "sum",

@@ -30,13 +30,13 @@ pub fn script(name: &str, script: &str, args: &[&str]) -> Process {
         .start()
 }
 
-/// A running pylm Master or Server, and its addresses. A Server has none for workers.
+/// A running pylm node, and its addresses. Where its kind lacks a socket, nobody uses the address.
 pub struct PylmNode {
     /// The process.
     pub process: Process,
     /// Where clients push their messages.
     pub pull: String,
-    /// Where clients subscribe to results.
+    /// Where clients, and nodes that follow, subscribe to results.
     pub publish: String,
     /// Where workers push their results.
     pub worker_pull: String,
@@ -44,6 +44,8 @@ pub struct PylmNode {
     pub worker_push: String,
     /// The cache service.
     pub db: String,
+    /// Where clients of a gateway ask.
+    pub http: String,
 }
 
 /// A pylm Master named `server`, ready; `args` as in `tests/python/master.py`.
@@ -53,7 +55,7 @@ pub struct PylmNode {
 #[must_use]
 #[track_caller]
 pub fn master(args: &[&str]) -> PylmNode {
-    node("master.py", true, args)
+    node("master.py", args)
 }
 
 /// A plain pylm Server named `server`, ready; `args` as in `tests/python/server.py`.
@@ -63,24 +65,43 @@ pub fn master(args: &[&str]) -> PylmNode {
 #[must_use]
 #[track_caller]
 pub fn server(args: &[&str]) -> PylmNode {
-    node("server.py", false, args)
+    node("server.py", args)
 }
 
+/// A pylm node of any kind, ready: that of one of the scripts in `tests/python`, with its arguments.
+///
+/// # Panics
+/// Where it does not get ready.
+#[must_use]
 #[track_caller]
-fn node(file: &str, has_workers: bool, args: &[&str]) -> PylmNode {
+pub fn node(file: &str, args: &[&str]) -> PylmNode {
+    let sockets: &[&str] = match file {
+        "server.py" | "http_master.py" => &["--pull", "--pub", "--db"],
+        "pipeline.py" | "sink.py" => &["--pub", "--db"],
+        "hub.py" => &["--pub", "--worker-pull", "--worker-push", "--db"],
+        "gateway.py" => &["--http", "--worker-pull", "--worker-push", "--db"],
+        _ => &["--pull", "--pub", "--worker-pull", "--worker-push", "--db"],
+    };
     for _ in 0..ATTEMPTS {
-        let [pull, publish, worker_pull, worker_push, db] = address::free();
-        let mut flags = vec!["--pull", &pull, "--pub", &publish, "--db", &db];
-        if has_workers {
-            flags.extend(["--worker-pull", &worker_pull, "--worker-push", &worker_push]);
-        }
-        flags.extend(args);
-        let process = script(file, file, &flags);
-        let said = process
-            .find_line(START, |line| line.starts_with("ready ") || line.contains("Address already in use"));
+        let [pull, publish, worker_pull, worker_push, db, http] = address::free();
+        let flags = [
+            ["--pull", &*pull],
+            ["--pub", &publish],
+            ["--worker-pull", &worker_pull],
+            ["--worker-push", &worker_push],
+            ["--db", &db],
+            ["--http", &http],
+        ];
+        let flags = flags.into_iter().filter(|[flag, _]| sockets.contains(flag)).flatten();
+        let process = script(file, file, &flags.chain(args.iter().copied()).collect::<Vec<_>>());
+        let said = process.find_line(START, |line| {
+            line.starts_with("ready ")
+                || line.starts_with("not started: ")
+                || line.contains("Address already in use")
+        });
         match said {
             Some(line) if line.starts_with("ready ") => {
-                return PylmNode { process, pull, publish, worker_pull, worker_push, db };
+                return PylmNode { process, pull, publish, worker_pull, worker_push, db, http };
             }
             Some(_) => {}
             None => panic!("{file} did not get ready within {START:?}"),
@@ -111,8 +132,13 @@ pub fn mux_worker(name: &str, db: &str, args: &[&str]) -> Process {
     serving(name, "mux_worker.py", db, args)
 }
 
+/// A pylm worker of any kind that has its addresses: that of one of the scripts in `tests/python`, with its arguments.
+///
+/// # Panics
+/// Where it does not get its addresses.
+#[must_use]
 #[track_caller]
-fn serving(name: &str, file: &str, db: &str, args: &[&str]) -> Process {
+pub fn serving(name: &str, file: &str, db: &str, args: &[&str]) -> Process {
     let process = script(name, file, &[&[name, "--db", db], args].concat());
     process.wait_for_line(&format!("ready {name}"), START);
     process

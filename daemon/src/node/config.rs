@@ -56,14 +56,6 @@ pub struct NodeConfig {
     pub plugins: PluginSet,
 }
 
-impl NodeConfig {
-    /// By what name earlier nodes know this one: the same after a restart, and another than that of a second node of the same
-    /// name, since all that follow a topic get all of it.
-    pub fn follower_name(&self) -> String {
-        format!("{} {}", self.name, self.db)
-    }
-}
-
 /// Where the sockets for pylm peers are bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerPorts {

@@ -54,12 +54,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// Begins to connect.
+    /// Begins to connect; `name` is that of this node as a follower.
     pub fn open(
         context: &Context,
         config: &NodeConfig,
         from: &From,
         peer: Uuid,
+        name: String,
         now: Instant,
     ) -> io::Result<Self> {
         let options = Options {
@@ -84,7 +85,7 @@ impl Link {
             max_message: u64::MAX,
             batch: BatchWriter::new(),
             backlog: VecDeque::new(),
-            hello: (peer, config.follower_name(), from.topic.clone()),
+            hello: (peer, name, from.topic.clone()),
         })
     }
 

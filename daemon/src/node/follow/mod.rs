@@ -116,7 +116,10 @@ impl Router {
     /// Begins to find out what serves at the address of an earlier node.
     fn seek(&mut self, place: usize, now: Instant) -> io::Result<()> {
         let followed = &self.followed[place];
-        let link = Link::open(&self.context, &self.config, &followed.from, followed.peer, now)?;
+        // The same after a restart, and another than that of a second node of the same name: all that follow a topic get all
+        // of it. A port that the system chose is known only by now.
+        let name = format!("{} {}", self.config.name, self.db.address);
+        let link = Link::open(&self.context, &self.config, &followed.from, followed.peer, name, now)?;
         self.watch_followed(&link.socket, &link.monitor, place)?;
         let followed = &mut self.followed[place];
         link.ask(DISCOVERY_KEY, followed.peer);

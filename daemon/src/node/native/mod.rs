@@ -124,6 +124,12 @@ impl Router {
             if let Some(session) = self.sessions.get_mut(session) {
                 session.host = Some(host);
             }
+            // Whoever has subscribed to a topic before anybody knew of it is a follower of it, too.
+            for topic in functions.iter().filter(|function| function.topic) {
+                for line in 0..self.lines.len() {
+                    self.follow_by_subscription(line, topic.name, now);
+                }
+            }
             self.undispatched = true;
             tracing::info!(
                 host = name,
