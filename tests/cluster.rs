@@ -45,7 +45,7 @@ fn wait_for<T>(what: &str, wanted: impl Fn() -> Option<T>) -> T {
 /// A folder with a cluster's file, and a plugin beside it.
 struct File {
     path: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl File {
@@ -56,14 +56,15 @@ impl File {
             std::fs::copy(plugin, folder.path().join("libtesting.so"))?;
             let path = folder.path().join("cluster.toml");
             std::fs::write(&path, text)?;
-            Ok(File { path, _folder: folder })
+            Ok(File { path, folder })
         });
         made.unwrap_or_else(|error| panic!("no file for a cluster: {error}"))
     }
 
     fn pylm(&self, args: &[&str]) -> Process {
         let mut plan = Process::plan("pylm", program("pylm"));
-        plan = plan.args([args[0]]).args([&self.path]).args(&args[1..]);
+        // One that is killed leaves its sockets behind.
+        plan = plan.args([args[0]]).args([&self.path]).args(&args[1..]).env("TMPDIR", self.folder.path());
         plan.start()
     }
 
