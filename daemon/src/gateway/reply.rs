@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use framing::Framing;
 use futures_util::stream;
-use pylm_client::Place;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
@@ -61,7 +60,7 @@ pub(super) async fn reply(headers: &HeaderMap, mut outputs: Outputs) -> Result<R
     }
     let Some(first) = first else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     match outputs.next().await? {
-        None => Ok(single(first.1)),
+        None => Ok(single(first)),
         Some(second) if wish == Wish::Any => {
             Ok(streamed(Framing::parts(), VecDeque::from([first, second]), outputs))
         }
@@ -89,7 +88,7 @@ fn kind_of(payload: &[u8]) -> &'static str {
 struct Streamed {
     framing: Framing,
     /// Results that have come, to be framed.
-    came: VecDeque<(Place, Bytes)>,
+    came: VecDeque<Bytes>,
     /// What is framed, to be written.
     chunks: VecDeque<Bytes>,
     count: u64,
@@ -108,9 +107,9 @@ impl Streamed {
                 None => self.outputs.as_mut()?.next().await,
             };
             match next {
-                Ok(Some((place, payload))) => {
+                Ok(Some(payload)) => {
                     self.count += 1;
-                    self.framing.result(&place, payload, &mut self.chunks);
+                    self.framing.result(payload, &mut self.chunks);
                 }
                 Ok(None) => self.end(Ok(self.count)),
                 Err(refusal) => self.end(Err(refusal)),
@@ -124,7 +123,7 @@ impl Streamed {
     }
 }
 
-fn streamed(framing: Framing, came: VecDeque<(Place, Bytes)>, outputs: Outputs) -> Response {
+fn streamed(framing: Framing, came: VecDeque<Bytes>, outputs: Outputs) -> Response {
     let kind = framing.content_type();
     let chunks = VecDeque::new();
     let streamed = Streamed { framing, came, chunks, count: 0, outputs: Some(outputs) };
