@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::contender::Contender;
+use crate::gateway::Gateway;
 use crate::part::Part;
 use crate::workload::Size;
 use clap::{Parser, Subcommand};
@@ -50,16 +51,18 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     pub any_build: bool,
     #[command(subcommand)]
-    #[allow(missing_docs, reason = "hidden")]
+    #[allow(missing_docs, reason = "each says what it is")]
     pub command: Option<Command>,
 }
 
-/// What this program is started again for.
+/// What else is measured, and what this program is started again for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One part of a contender, in a process of its own
     #[command(hide = true, subcommand)]
     Part(Part),
+    /// Measure the HTTP gateway beside a bare echo of axum, with wrk
+    Gateway(Gateway),
 }
 
 fn seconds(text: &str) -> Result<f64, &'static str> {

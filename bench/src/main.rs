@@ -4,6 +4,7 @@ mod arguments;
 mod contender;
 mod cpu;
 mod disturbance;
+mod gateway;
 mod interrupt;
 mod machine;
 mod measurement;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Part(part)) => part::run(part).map(|()| ExitCode::SUCCESS),
+        Some(Command::Gateway(options)) => gateway::measure(&options),
         None => measure(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -97,7 +97,7 @@ pub struct Running {
 }
 
 /// A plan to run this program again, in one of its parts.
-fn part(name: &str, part: &str, arguments: &[String]) -> Result<Plan> {
+pub fn part(name: &str, part: &str, arguments: &[String]) -> Result<Plan> {
     // The program that runs, even where its file was built anew meanwhile.
     let this = PathBuf::from("/proc/self/exe");
     let this =

@@ -6,6 +6,7 @@
 mod directory;
 mod flight;
 mod forwarder;
+mod http_echo;
 mod link;
 mod load;
 mod native;
@@ -42,6 +43,8 @@ pub enum Part {
     PalmClient(Client),
     /// A client that speaks the native protocol, through the client library.
     NativeClient(Client),
+    /// An HTTP server that gives back each body.
+    HttpEcho,
 }
 
 /// What a forwarder is told.
@@ -95,6 +98,7 @@ pub fn run(part: Part) -> Result<()> {
         Part::RawClient(options) => load::run(&mut raw::RawLink::new(&options)?, options.workload),
         Part::PalmWorker(options) => palm::work(&options),
         Part::PalmClient(options) => load::run(&mut palm::PalmLink::new(&options)?, options.workload),
+        Part::HttpEcho => http_echo::run(),
         Part::NativeClient(options) => load::run(&mut native::NativeLink::new(&options)?, options.workload),
     }
 }

@@ -16,6 +16,7 @@ mod target;
 
 pub use flags::GatewayFlags;
 
+use crate::service::Stop;
 use call::Calls;
 use pylm_client::{Client, ClientOptions, Status};
 use std::io;
@@ -75,7 +76,7 @@ enum Stage {
     Open,
     /// New calls are turned away, those under way go on.
     Draining,
-    /// The node has ended: nothing more will come.
+    /// The node has ended, or is to end at once: nothing more will come.
     Over,
 }
 
@@ -127,20 +128,20 @@ impl Gateway {
         self.address
     }
 
-    /// A handle that turns new calls away from now on; it may be used from any thread.
-    pub fn drain(&self) -> impl Fn() + Send + 'static {
+    /// A handle that turns new calls away from now on, and ends those under way where that is asked for; it may be used from
+    /// any thread.
+    pub fn control(&self) -> impl Fn(Stop) + Send + 'static {
         let stage = self.stage.clone();
-        move || {
-            stage.send_if_modified(|stage| {
-                let was_open = *stage == Stage::Open;
-                *stage = if was_open { Stage::Draining } else { *stage };
-                was_open
+        move |stop| {
+            stage.send_replace(match stop {
+                Stop::Drain => Stage::Draining,
+                Stop::Now => Stage::Over,
             });
         }
     }
 
-    /// Ends the gateway of a node that has ended: calls that the node has answered get until `end` to take their answers, the
-    /// others are told.
+    /// Ends the gateway of a node that has ended: calls that the node has answered get until `end` to take their answers, unless
+    /// all was to end at once; the others are told.
     pub fn end(self, end: Instant) {
         let wait = |until: Instant, is_over: &dyn Fn() -> bool| {
             while !is_over() && Instant::now() < until {
@@ -149,10 +150,11 @@ impl Gateway {
         };
         // What the node said last has been read when the loss of its connection is known.
         let soon = Instant::now() + Duration::from_secs(1);
+        let end = if *self.stage.borrow() == Stage::Over { soon } else { end.max(soon) };
         let is_in_touch = |client: &Client| client.status() == Status::Connected;
         wait(soon, &|| !self.clients.iter().any(is_in_touch));
         self.stage.send_replace(Stage::Over);
-        wait(end.max(soon), &|| self.server.is_finished());
+        wait(end, &|| self.server.is_finished());
         if !self.server.is_finished() {
             tracing::warn!("not every caller of the gateway has taken its answer within --drain-limit");
         }

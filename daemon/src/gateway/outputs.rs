@@ -4,7 +4,7 @@ use super::Stage;
 use super::load::Admission;
 use super::refusal::Refusal;
 use axum::body::Bytes;
-use pylm_client::{Event, JobResults, Place};
+use pylm_client::{Event, JobResults};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -29,7 +29,7 @@ impl Outputs {
     }
 
     /// The next result; `None` when there are no more.
-    pub(super) async fn next(&mut self) -> Result<Option<(Place, Bytes)>, Refusal> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let Outputs { results, stages, deadline, .. } = self;
         let late = async {
             match *deadline {
@@ -46,10 +46,10 @@ impl Outputs {
     }
 }
 
-async fn next_of(results: &mut JobResults) -> Result<Option<(Place, Bytes)>, Refusal> {
+async fn next_of(results: &mut JobResults) -> Result<Option<Bytes>, Refusal> {
     let output = results.next().await.map_err(|error| Refusal::client(&error))?;
     let end = match output.map(|output| output.event) {
-        Some(Event::Result { place, payload }) => return Ok(Some((place, payload))),
+        Some(Event::Result { payload, .. }) => return Ok(Some(payload)),
         Some(Event::Done { .. }) => Ok(None),
         Some(Event::Failed { code, text, .. }) => Err(Refusal::failed(code, text)),
         // The client has closed the job without an end of its message.

@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use framing::Framing;
 use futures_util::stream;
-use pylm_client::Place;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
@@ -55,15 +54,15 @@ pub(super) async fn reply(headers: &HeaderMap, mut outputs: Outputs) -> Result<R
     let wish = Wish::of(headers);
     let first = outputs.next().await?;
     match wish {
-        Wish::Parts => return Ok(streamed(Framing::parts(), first.into_iter().collect(), outputs)),
-        Wish::Lines => return Ok(streamed(Framing::Lines, first.into_iter().collect(), outputs)),
+        Wish::Parts => return Ok(streamed(Framing::parts(), [first].into(), outputs)),
+        Wish::Lines => return Ok(streamed(Framing::Lines, [first].into(), outputs)),
         Wish::Any | Wish::One => {}
     }
     let Some(first) = first else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     match outputs.next().await? {
-        None => Ok(single(first.1)),
+        None => Ok(single(first)),
         Some(second) if wish == Wish::Any => {
-            Ok(streamed(Framing::parts(), VecDeque::from([first, second]), outputs))
+            Ok(streamed(Framing::parts(), [Some(first), Some(second)].into(), outputs))
         }
         Some(_) => Err(Refusal::new(
             StatusCode::NOT_ACCEPTABLE,
@@ -88,8 +87,8 @@ fn kind_of(payload: &[u8]) -> &'static str {
 /// A body that is written while results come.
 struct Streamed {
     framing: Framing,
-    /// Results that have come, to be framed.
-    came: VecDeque<(Place, Bytes)>,
+    /// Results that have come, and `None` for the end, to be framed.
+    came: VecDeque<Option<Bytes>>,
     /// What is framed, to be written.
     chunks: VecDeque<Bytes>,
     count: u64,
@@ -104,13 +103,13 @@ impl Streamed {
                 return Some(chunk);
             }
             let next = match self.came.pop_front() {
-                Some(result) => Ok(Some(result)),
+                Some(output) => Ok(output),
                 None => self.outputs.as_mut()?.next().await,
             };
             match next {
-                Ok(Some((place, payload))) => {
+                Ok(Some(payload)) => {
                     self.count += 1;
-                    self.framing.result(&place, payload, &mut self.chunks);
+                    self.framing.result(payload, &mut self.chunks);
                 }
                 Ok(None) => self.end(Ok(self.count)),
                 Err(refusal) => self.end(Err(refusal)),
@@ -124,7 +123,7 @@ impl Streamed {
     }
 }
 
-fn streamed(framing: Framing, came: VecDeque<(Place, Bytes)>, outputs: Outputs) -> Response {
+fn streamed(framing: Framing, came: VecDeque<Option<Bytes>>, outputs: Outputs) -> Response {
     let kind = framing.content_type();
     let chunks = VecDeque::new();
     let streamed = Streamed { framing, came, chunks, count: 0, outputs: Some(outputs) };

@@ -248,11 +248,11 @@ impl Flags {
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
         let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message)?;
-        let drain_gateway = gateway.as_ref().map(Gateway::drain);
+        let control_gateway = gateway.as_ref().map(Gateway::control);
         service::watch_signals(move |stop| {
             service::notify_stopping();
-            if let Some(drain) = &drain_gateway {
-                drain();
+            if let Some(control_gateway) = &control_gateway {
+                control_gateway(stop);
             }
             control(match stop {
                 Stop::Drain => Command::Drain,

@@ -6,10 +6,8 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use pylm_client::Place;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::fmt::Write;
 use uuid::Uuid;
 
 /// How results are framed.
@@ -23,25 +21,12 @@ pub(super) enum Framing {
 
 /// One line of JSON.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "lowercase", untagged)]
+#[serde(untagged)]
 enum Line<'a> {
-    Text {
-        text: &'a str,
-        #[serde(skip_serializing_if = "<[u64]>::is_empty")]
-        place: &'a [u64],
-    },
-    Bytes {
-        base64: String,
-        #[serde(skip_serializing_if = "<[u64]>::is_empty")]
-        place: &'a [u64],
-    },
-    Done {
-        done: u64,
-    },
-    Failed {
-        code: &'a str,
-        error: &'a str,
-    },
+    Text { text: &'a str },
+    Bytes { base64: String },
+    Done { done: u64 },
+    Failed { code: &'a str, error: &'a str },
 }
 
 impl Framing {
@@ -61,22 +46,17 @@ impl Framing {
     }
 
     /// Frames a result.
-    pub(super) fn result(&self, place: &Place, payload: Bytes, into: &mut VecDeque<Bytes>) {
+    pub(super) fn result(&self, payload: Bytes, into: &mut VecDeque<Bytes>) {
         match self {
             Framing::Parts(boundary) => {
                 let (kind, length) = (kind_of(&payload), payload.len());
-                let mut head =
-                    format!("--{boundary}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
-                if !place.0.is_empty() {
-                    let place: Vec<String> = place.0.iter().map(u64::to_string).collect();
-                    let _ = write!(head, "Pylm-Place: {}\r\n", place.join("."));
-                }
-                head.push_str("\r\n");
+                let head =
+                    format!("--{boundary}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n");
                 into.extend([head.into(), payload, Bytes::from_static(b"\r\n")]);
             }
             Framing::Lines => into.push_back(line(&match std::str::from_utf8(&payload) {
-                Ok(text) => Line::Text { text, place: &place.0 },
-                Err(_) => Line::Bytes { base64: BASE64_STANDARD.encode(&payload), place: &place.0 },
+                Ok(text) => Line::Text { text },
+                Err(_) => Line::Bytes { base64: BASE64_STANDARD.encode(&payload) },
             })),
         }
     }
@@ -115,8 +95,8 @@ mod tests {
 
     fn framed(framing: &Framing, end: Result<u64, Refusal>) -> String {
         let mut chunks = VecDeque::new();
-        framing.result(&Place(vec![0, 12]), Bytes::from_static(b"one \"1\""), &mut chunks);
-        framing.result(&Place::default(), Bytes::from_static(&[0xff, 0x00]), &mut chunks);
+        framing.result(Bytes::from_static(b"one \"1\""), &mut chunks);
+        framing.result(Bytes::from_static(&[0xff, 0x00]), &mut chunks);
         framing.end(&end, &mut chunks);
         let bytes: Vec<u8> = chunks.into_iter().flatten().collect();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -127,7 +107,7 @@ mod tests {
         let framing = Framing::Parts("B".into());
         assert_eq!(
             framed(&framing, Ok(2)),
-            "--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\nPylm-Place: 0.12\r\n\r\none \"1\"\r\n\
+            "--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\none \"1\"\r\n\
              --B\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n\u{fffd}\0\r\n--B--\r\n"
         );
         let failed = framed(&framing, Err(Refusal::failed("failed".into(), "no more".into())));
@@ -140,7 +120,7 @@ mod tests {
     fn lines_carry_text_as_text_and_the_rest_as_base64() {
         assert_eq!(
             framed(&Framing::Lines, Ok(2)),
-            "{\"text\":\"one \\\"1\\\"\",\"place\":[0,12]}\n{\"base64\":\"/wA=\"}\n{\"done\":2}\n"
+            "{\"text\":\"one \\\"1\\\"\"}\n{\"base64\":\"/wA=\"}\n{\"done\":2}\n"
         );
         let failed = framed(&Framing::Lines, Err(Refusal::ending()));
         assert!(failed.contains("\n{\"code\":\"unavailable\",\"error\":\"the node is ending"), "{failed}");
