@@ -59,9 +59,8 @@ impl FromStr for WebUrl {
         if authority.host().is_empty() || has_port != authority.port_u16().is_some() {
             return Err(FORM);
         }
-        let path = format!("/{}", uri.path().trim_start_matches('/'));
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let target = (path + &query).parse().map_err(|_| FORM)?;
+        let target = format!("{}{query}", uri.path()).parse().map_err(|_| FORM)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
         Ok(WebUrl { target, host, address, uri })
     }
