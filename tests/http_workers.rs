@@ -5,11 +5,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pylm_client::blocking::Client;
-use pylm_client::{Error, JobOptions, codes};
+use pylm_client::{Error, Event, JobOptions, codes};
 use pylm_tests::address;
 use pylm_tests::checked_job::CheckedJob;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::process::Process;
+use pylm_tests::programs::{Profile, programs};
+use pylm_tests::proxy::Proxy;
 use pylm_tests::pylm;
 use pylm_tests::web::{Impostor, WebWorker};
 
@@ -147,6 +150,59 @@ fn functions_that_a_host_offers_go_to_it_and_all_others_to_web_workers() {
 }
 
 #[test]
+fn calls_share_connections_and_are_no_more_at_a_time_than_they_may_be() {
+    let _limit = limit();
+    let worker = WebWorker::start(&["testing"], "web", &["--slots", "8"]);
+    let proxy = Proxy::before(&worker.url.replace("http://", "tcp://"));
+    let node = node(&[&proxy.address.replace("tcp://", "http://")], &["--http-worker-calls", "2"]);
+    CheckedJob::new(1, 1_000).start(&node.db).assert_every_answer_once(PATIENCE);
+    // Two calls at a time, and the look whether it is there.
+    assert!(proxy.accepted() <= 3, "{} connections", proxy.accepted());
+
+    let began = Instant::now();
+    let client = node.client();
+    let (sender, results) = client.job("server.sleep_for", JobOptions::new());
+    for _ in 0..8 {
+        sender.send("300").unwrap();
+    }
+    drop(sender);
+    assert!(results.map(|output| output.unwrap().event).all(|event| !matches!(event, Event::Failed { .. })));
+    assert!(began.elapsed() >= Duration::from_millis(4 * 300), "more than two at a time");
+    assert_eq!(node.end(END).done, 1_008);
+}
+
+#[test]
+fn sigterm_to_the_node_finishes_calls_under_way() {
+    let _limit = limit();
+    let worker = WebWorker::start(&["testing"], "web", &[]);
+    let node = node(&[&worker.url], &[]);
+    assert_eq!(eval(&node.client(), "server.echo", ""), "");
+    let client = node.client();
+    let (sender, results) = client.job("server.sleep_for", JobOptions::new());
+    for _ in 0..4 {
+        sender.send("500").unwrap();
+    }
+    drop(sender);
+    let mut results = results.map(|output| output.unwrap().event);
+    assert!(matches!(results.next(), Some(Event::Result { .. })));
+    let counted = thread::spawn(move || results.filter(|event| matches!(event, Event::Done { .. })).count());
+    let account = node.end(END);
+    assert_eq!(counted.join().unwrap(), 4);
+    assert_eq!((account.done, account.failed), (5, 0));
+}
+
+#[test]
+fn a_url_that_cannot_be_called_is_refused_at_once() {
+    let _limit = limit();
+    for (url, part) in [("https://worker", "only http://"), ("worker:8888", "http://HOST[:PORT]")] {
+        let program = programs(Profile::Debug).program("pylmd");
+        let mut process = Process::plan("pylmd", program).args(["--http-worker", url]).start();
+        assert_eq!(process.wait(PATIENCE).code(), Some(2));
+        process.wait_for_line(part, Duration::ZERO);
+    }
+}
+
+#[test]
 fn a_killed_web_worker_takes_no_answer_with_it_and_is_used_again_when_it_is_back() {
     let _limit = limit();
     let address = free();
@@ -229,7 +285,7 @@ fn what_no_web_worker_can_take_goes_to_a_pylm_worker() {
     drop(sender);
     let mut count = 0;
     for output in results {
-        if let pylm_client::Event::Done { results: 1 } = output.unwrap().event {
+        if let Event::Done { results: 1 } = output.unwrap().event {
             count += 1;
         }
     }

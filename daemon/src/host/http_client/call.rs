@@ -1,27 +1,23 @@
 //! One call: the POST of a PalmMessage, and what its answer means.
 
+use super::connections::{Connections, NoAnswer};
 use super::health::News;
 use super::url::WebUrl;
-use super::workers::CONNECT_TIME;
 use crate::host::web::{CODE, PERMANENT};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::header::RETRY_AFTER;
+use hyper::{Response, StatusCode};
 use pylm_protocol::codes;
 use pylm_protocol::palm::PalmMessage;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-/// How long a connection is kept for the next call; shorter than workers keep theirs.
-const IDLE_TIME: Duration = Duration::from_secs(15);
 /// How often a call looks whether anybody still wants its answer.
 const LOOK: Duration = Duration::from_millis(50);
 /// What a PalmMessage holds beside its payload, generously.
@@ -51,40 +47,29 @@ pub(super) enum Verdict {
 /// What calls are made with.
 #[derive(Clone)]
 pub(super) struct Caller {
-    client: Client<HttpConnector, Full<Bytes>>,
+    /// For each worker.
+    connections: Arc<[Connections]>,
     runtime: Handle,
     time: Duration,
 }
 
 impl Caller {
-    /// Calls that may take so long each, over connections that `runtime` looks after.
-    pub(super) fn new(runtime: Handle, time: Duration, most_idle: usize) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIME));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIME)
-            .pool_max_idle_per_host(most_idle)
-            .build(connector);
-        Caller { client, runtime, time }
+    /// Calls of so many workers that may take so long each, over connections that `runtime` looks after.
+    pub(super) fn new(runtime: Handle, time: Duration, workers: usize) -> Self {
+        let connections = std::iter::repeat_with(Connections::default).take(workers).collect();
+        Caller { connections, runtime, time }
     }
 
     /// Calls a worker, and waits for what comes of it; results are up to `most` bytes. A call is broken off when `cancelled`
     /// says so, or when it takes longer than `left`.
     pub(super) fn call(
         &self,
-        url: &WebUrl,
+        (worker, url): (usize, &WebUrl),
         message: Bytes,
         most: u64,
         left: Option<Duration>,
         cancelled: &AtomicBool,
     ) -> (Verdict, News) {
-        let mut request = Request::new(Full::new(message));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.uri().clone();
-        let kind = HeaderValue::from_static("application/octet-stream");
-        request.headers_mut().insert(CONTENT_TYPE, kind);
         let nobody_waits = async {
             while !cancelled.load(Acquire) {
                 sleep(LOOK).await;
@@ -93,56 +78,65 @@ impl Caller {
         let time = left.map_or(self.time, |left| left.min(self.time));
         self.runtime.block_on(async {
             tokio::select! {
-                answered = timeout(time, self.exchange(request, most)) => answered.unwrap_or_else(|_| {
-                    // A call that had less time than others tells nothing of the worker.
-                    let news = if time < self.time { News::Unknown } else { News::Silent };
-                    (again(codes::TIMEOUT, format!("it gave no answer within {time:?}")), news)
-                }),
+                answered = timeout(time, exchange(&self.connections[worker], url, message, most)) => {
+                    answered.unwrap_or_else(|_| {
+                        // A call that had less time than others tells nothing of the worker.
+                        let news = if time < self.time { News::Unknown } else { News::Silent };
+                        (again(codes::TIMEOUT, format!("it gave no answer within {time:?}")), news)
+                    })
+                }
                 () = nobody_waits => (Verdict::Cancelled, News::Unknown),
             }
         })
     }
+}
 
-    async fn exchange(&self, request: Request<Full<Bytes>>, most: u64) -> (Verdict, News) {
-        let response = match self.client.request(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                return (Verdict::NotReached { text: chain(&error) }, News::Lost);
-            }
-            Err(error) => return (again(codes::LOST, chain(&error)), News::Lost),
-        };
-        let status = response.status();
-        let busy = matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS
-                | StatusCode::BAD_GATEWAY
-                | StatusCode::SERVICE_UNAVAILABLE
-                | StatusCode::GATEWAY_TIMEOUT
-        );
-        let news = match retry_after(&response) {
-            asked if busy => News::Busy(asked),
-            _ => News::Answered,
-        };
-        let verdict = match (status, own_code(&response)) {
-            (StatusCode::NO_CONTENT, _) => Ok(Verdict::Nothing),
-            _ if status.is_success() => result(response, most).await,
-            (_, Some(code)) => {
-                let is_permanent = response.headers().contains_key(PERMANENT) || status.is_client_error();
-                text(response).await.map(|text| Verdict::Failed { code, is_permanent, text })
-            }
-            _ if busy || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                described(response).await.map(|text| again(codes::FAILED, text))
-            }
-            _ => described(response).await.map(|text| Verdict::Failed {
-                code: codes::FAILED,
-                is_permanent: true,
-                text,
-            }),
-        };
-        match verdict {
-            Ok(verdict) => (verdict, news),
-            Err(error) => (again(codes::LOST, format!("its answer broke off: {error}")), News::Lost),
+async fn exchange(connections: &Connections, url: &WebUrl, message: Bytes, most: u64) -> (Verdict, News) {
+    let (response, connection) = match connections.send(url, url.post(message)).await {
+        Ok(answered) => answered,
+        Err(NoAnswer::NotReached(text)) => return (Verdict::NotReached { text }, News::Lost),
+        Err(NoAnswer::Lost(error)) => return (again(codes::LOST, chain(&error)), News::Lost),
+    };
+    let (verdict, news) = read(response, most).await;
+    if news != News::Lost {
+        connections.keep(connection).await;
+    }
+    (verdict, news)
+}
+
+/// What an answer means.
+async fn read(response: Response<Incoming>, most: u64) -> (Verdict, News) {
+    let status = response.status();
+    let busy = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    );
+    let news = match retry_after(&response) {
+        asked if busy => News::Busy(asked),
+        _ => News::Answered,
+    };
+    let verdict = match (status, own_code(&response)) {
+        (StatusCode::NO_CONTENT, _) => Ok(Verdict::Nothing),
+        _ if status.is_success() => result(response, most).await,
+        (_, Some(code)) => {
+            let is_permanent = response.headers().contains_key(PERMANENT) || status.is_client_error();
+            text(response).await.map(|text| Verdict::Failed { code, is_permanent, text })
         }
+        _ if busy || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            described(response).await.map(|text| again(codes::FAILED, text))
+        }
+        _ => described(response).await.map(|text| Verdict::Failed {
+            code: codes::FAILED,
+            is_permanent: true,
+            text,
+        }),
+    };
+    match verdict {
+        Ok(verdict) => (verdict, news),
+        Err(error) => (again(codes::LOST, format!("its answer broke off: {error}")), News::Lost),
     }
 }
 

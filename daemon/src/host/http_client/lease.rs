@@ -63,7 +63,7 @@ pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &
             }
         };
         let url = workers.url(worker);
-        let (verdict, news) = caller.call(url, message.clone(), most, left, &task.cancelled);
+        let (verdict, news) = caller.call((worker, url), message.clone(), most, left, &task.cancelled);
         workers.end_call(worker, news);
         let (code, why) = match verdict {
             Verdict::Result(payload) => return End::One(payload),

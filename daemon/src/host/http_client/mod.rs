@@ -5,6 +5,7 @@
 //! call under way (`lease`); which web worker gets it is decided from what became of earlier calls (`health`, `workers`).
 
 mod call;
+mod connections;
 mod health;
 mod lease;
 mod tried;
@@ -57,7 +58,7 @@ impl HttpWorkers {
         let shared = Shared::for_any_function(self.name.clone(), slots, poller.waker());
         let shared = Arc::new(shared);
         let workers = Arc::new(Workers::new(self.urls.clone(), self.calls, Arc::clone(&shared)));
-        let caller = Caller::new(runtime.handle().clone(), self.timeout, self.calls);
+        let caller = Caller::new(runtime.handle().clone(), self.timeout, self.urls.len());
         let spawn = |name: String| thread::Builder::new().name(name);
         {
             let workers = Arc::clone(&workers);

@@ -1,6 +1,9 @@
 //! Where a web worker is.
 
-use hyper::Uri;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Uri};
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,14 +11,24 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebUrl {
     uri: Uri,
+    /// Path and query, as a request names them.
+    target: Uri,
+    /// The host as a request names it.
+    host: HeaderValue,
     /// Host and port, for a connection.
     address: String,
 }
 
 impl WebUrl {
-    /// What calls are posted to.
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
+    /// A call of this worker.
+    pub(super) fn post(&self, message: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(message));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.clone();
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        request
     }
 
     /// `HOST:PORT`.
@@ -46,7 +59,10 @@ impl FromStr for WebUrl {
         if authority.host().is_empty() || has_port != authority.port_u16().is_some() {
             return Err(FORM);
         }
-        Ok(WebUrl { uri, address })
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", uri.path()).parse().map_err(|_| FORM)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| FORM)?;
+        Ok(WebUrl { target, host, address, uri })
     }
 }
 
@@ -79,5 +95,10 @@ mod tests {
         ] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
+        let post = "http://worker.example:81?a=b".parse::<WebUrl>().unwrap().post(Bytes::new());
+        assert_eq!(
+            (post.uri().to_string(), &post.headers()[HOST]),
+            ("/?a=b".to_owned(), &HeaderValue::from_static("worker.example:81"))
+        );
     }
 }

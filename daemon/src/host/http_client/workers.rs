@@ -1,5 +1,6 @@
 //! The web workers as the slots see them: who gets a call, and who is looked for.
 
+use super::connections::CONNECT_TIME;
 use super::health::{Choice, Health, News};
 use super::tried::Tried;
 use super::url::WebUrl;
@@ -18,8 +19,6 @@ use tracing::{info, warn};
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 /// The longest delay before a lost worker is looked for.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
-/// How long a connection may take.
-pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// All web workers of a node.
 pub(super) struct Workers {

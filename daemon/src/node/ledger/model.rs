@@ -356,6 +356,30 @@ fn a_host_that_was_kept_free_in_vain_gets_work_again() {
 }
 
 #[test]
+fn a_host_for_any_function_offers_none_while_its_limit_is_zero() {
+    let mut world = World::new();
+    let wait = Duration::from_secs(5);
+    let host = world.ledger.add_host(0, 1 << 20, None, world.now);
+    world.hosts.push(host);
+    world.submit(0, 1);
+    assert_eq!(world.ledger.expire_unoffered(wait, world.now + wait).len(), 1);
+
+    world.submit(1, 1);
+    let later = world.now + 2 * wait;
+    world.ledger.set_limit(host, 1, 1 << 20, later);
+    assert!(world.ledger.expire_unoffered(wait, later + wait).is_empty());
+    world.ledger.set_limit(host, 0, 1 << 20, later + wait);
+    world.step(Event::Dispatch);
+    assert!(world.out.is_empty());
+    // The wait begins anew when nobody offers the function any more.
+    assert!(world.ledger.expire_unoffered(wait, later + wait).is_empty());
+    world.ledger.set_limit(host, 1, 1 << 20, later + wait);
+    world.step(Event::Dispatch);
+    assert_eq!(world.out.len(), 1);
+    world.step(Event::Finish { lease: 0 });
+}
+
+#[test]
 fn jobs_take_turns() {
     let mut world = World::new();
     (0..200).for_each(|_| world.submit(0, 1));
