@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pylm_client::Error;
+use pylm_client::blocking::Client;
+use pylm_client::{ClientOptions, Error, Event, JobOptions};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
@@ -70,6 +71,24 @@ fn a_key_that_is_left_out_is_chosen_by_the_node() {
     let keys = ["one", "other"].map(|value| client.cache().set("", value).unwrap());
     assert_ne!(keys[0], keys[1]);
     assert_eq!(client.cache().get(&keys[1]).unwrap().unwrap(), "other");
+}
+
+#[test]
+fn a_session_goes_before_the_keys_that_are_set_and_is_the_pipeline_of_its_jobs() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let options = ClientOptions::new(&*node.db).session("monday/");
+    let client = Client::connect(options).unwrap();
+    assert_eq!(client.cache().set("key", "value").unwrap(), "monday/key");
+    assert_eq!(node.client().cache().get("monday/key").unwrap().as_deref(), Some(&b"value"[..]));
+    assert_eq!(client.cache().get("key").unwrap(), None);
+    let _host = WorkerHost::start(&node.db, &["testing"], "host", &[]);
+    let (sender, mut results) = client.job("server.pipeline", JobOptions::new());
+    sender.send("").unwrap();
+    match results.next().unwrap().unwrap().event {
+        Event::Result { payload, .. } => assert_eq!(payload, "monday/"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

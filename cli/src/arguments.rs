@@ -54,6 +54,10 @@ pub(crate) struct NodeArguments {
     /// The address of the node's db socket
     #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", default_value = DEFAULT_ADDRESS, global = true)]
     pub(crate) db: String,
+    /// Work in a session of this name: it is the `pipeline` that functions read, and stands before the keys that `cache set`
+    /// stores
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) session: Option<String>,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s", global = true)]
     pub(crate) wait: Duration,
@@ -205,7 +209,7 @@ pub(crate) enum CacheAction {
     },
     /// Store a value under a key
     Set {
-        /// The key; an empty one lets the node choose, and the choice is written to standard output
+        /// The key; an empty one lets the node choose. What was chosen, or stored in a --session, is written to standard output
         key: String,
         /// The value; standard input, to its end, unless given
         value: Option<String>,

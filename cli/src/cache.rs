@@ -18,7 +18,7 @@ pub(crate) fn cache(arguments: &CacheArguments) -> Result<ExitCode, Failure> {
         }
         _ => Vec::new(),
     };
-    let client = connect(&arguments.node.db, arguments.node.wait)?;
+    let client = connect(&arguments.node)?;
     let cache = client.cache();
     match &arguments.action {
         CacheAction::Get { key } => {
@@ -28,7 +28,7 @@ pub(crate) fn cache(arguments: &CacheArguments) -> Result<ExitCode, Failure> {
         }
         CacheAction::Set { key, .. } => {
             let chosen = cache.set(key, value)?;
-            if key.is_empty() {
+            if chosen != *key {
                 written(writeln!(io::stdout(), "{chosen}"))?;
             }
         }

@@ -1,6 +1,6 @@
 //! `pylm run`: a job on a private node.
 
-use crate::arguments::RunArguments;
+use crate::arguments::{NodeArguments, RunArguments};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::job::connect;
@@ -24,9 +24,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
             node = PrivateNode::start(arguments) => node?,
             signal = interrupts.next() => return Err(Failure::Interrupted(signal)),
         };
-        let db = node.db.clone();
+        let node_arguments = NodeArguments { db: node.db.clone(), session: None, wait: WAIT };
         let connected = tokio::select! {
-            connected = spawn_blocking(move || connect(&db, WAIT)) => connected.unwrap_or_else(|panic| Err(Failure::Running(panic.to_string()))),
+            connected = spawn_blocking(move || connect(&node_arguments)) => connected.unwrap_or_else(|panic| Err(Failure::Running(panic.to_string()))),
             end = node.early_end() => Err(end),
             signal = interrupts.next() => Err(Failure::Interrupted(signal)),
         };

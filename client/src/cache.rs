@@ -30,7 +30,8 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Stores a value, and returns its key: the one given or, for an empty one, one that the node chose.
+    /// Stores a value, and returns its key: the one given, behind the name of the client's session where it has one, or, for an
+    /// empty one, one that the node chose.
     ///
     /// # Errors
     /// As [`get`](Self::get): a full cache refuses, and so does a key that the node keeps for itself. [`Error::TooLarge`] for
@@ -41,12 +42,14 @@ impl<'a> Cache<'a> {
         if size > limit {
             return Err(Error::TooLarge { size, limit });
         }
-        match self.call(CacheCall::Set { key: key.into(), value }).await? {
+        let session = self.handle.session.as_deref().filter(|_| !key.is_empty()).unwrap_or_default();
+        let key = format!("{session}{key}");
+        match self.call(CacheCall::Set { key: key.as_str().into(), value }).await? {
             CacheAnswer::Done(chosen) => match String::from_utf8_lossy(&chosen) {
-                chosen if chosen.is_empty() => Ok(key.into()),
+                chosen if chosen.is_empty() => Ok(key),
                 chosen => Ok(chosen.into_owned()),
             },
-            CacheAnswer::NoSuchKey => Ok(key.into()),
+            CacheAnswer::NoSuchKey => Ok(key),
             CacheAnswer::Refused(reason) => Err(Error::CacheRefused(reason)),
         }
     }

@@ -33,6 +33,7 @@ pub struct Client {
 pub(crate) struct Handle {
     pub(crate) desk: Arc<Desk>,
     pub(crate) calls: Semaphore,
+    pub(crate) session: Option<String>,
 }
 
 impl Drop for Handle {
@@ -63,7 +64,8 @@ impl Client {
         let until = Instant::now() + options.patience;
         let first = FirstConnection { until, patience: options.patience, reply };
         // Stops the thread when this future is dropped before the node has greeted, too.
-        let handle = Handle { desk: Arc::clone(&desk), calls: Semaphore::new(OPEN_CALLS) };
+        let (calls, session) = (Semaphore::new(OPEN_CALLS), options.session);
+        let handle = Handle { desk: Arc::clone(&desk), calls, session };
         let thread = ClientThread::new(introduction, poller, desk, first)?;
         std::thread::Builder::new()
             .name("pylm-client".into())
@@ -81,7 +83,10 @@ impl Client {
         let pipe = Arc::new(Pipe::new(options.window, options.ordered, options.outputs));
         let terms = Box::new(JobTerms {
             identity,
-            pipeline: options.pipeline.unwrap_or_else(|| identity.to_string()),
+            pipeline: options
+                .pipeline
+                .or_else(|| self.handle.session.clone())
+                .unwrap_or_else(|| identity.to_string()),
             function: function.into(),
             timeout: options.timeout.map_or(0, |time| time.as_millis().max(1).try_into().unwrap_or(u64::MAX)),
             outputs: options.outputs,

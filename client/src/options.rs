@@ -19,6 +19,7 @@ pub struct ClientOptions {
     pub(crate) software: String,
     pub(crate) patience: Duration,
     pub(crate) max_message: u64,
+    pub(crate) session: Option<String>,
 }
 
 impl ClientOptions {
@@ -30,6 +31,7 @@ impl ClientOptions {
             software: concat!("pylm-client ", env!("CARGO_PKG_VERSION")).into(),
             patience: DEFAULT_PATIENCE,
             max_message: DEFAULT_MAX_MESSAGE,
+            session: None,
         }
     }
 
@@ -52,6 +54,14 @@ impl ClientOptions {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Works in a session of this name, which other clients may share: it is the `pipeline` of all jobs that name none, and
+    /// stands before the keys that [`set`](crate::Cache::set) stores, as with pylm; `get` and `delete` take whole keys.
+    #[must_use]
+    pub fn session(mut self, name: impl Into<String>) -> Self {
+        self.session = Some(name.into());
         self
     }
 
@@ -86,7 +96,8 @@ impl JobOptions {
         Self::default()
     }
 
-    /// The `pipeline` field of the job's messages, which functions can read; the job's identity unless said otherwise.
+    /// The `pipeline` field of the job's messages, which functions can read; the client's session, or else the job's identity,
+    /// unless said otherwise.
     #[must_use]
     pub fn pipeline(mut self, pipeline: impl Into<String>) -> Self {
         self.pipeline = Some(pipeline.into());

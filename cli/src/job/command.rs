@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Does the job.
 pub(crate) fn job(arguments: &JobArguments) -> Result<ExitCode, Failure> {
     let sources = Sources::new(&arguments.stream.files)?;
-    let client = connect(&arguments.node.db, arguments.node.wait)?;
+    let client = connect(&arguments.node)?;
     let runtime = stream::runtime()?;
     runtime
         .block_on(stream::stream(

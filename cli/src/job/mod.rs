@@ -8,16 +8,19 @@ mod progress;
 mod split;
 pub(crate) mod stream;
 
+use crate::arguments::NodeArguments;
 use crate::failure::Failure;
 use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
-use std::time::Duration;
 
 /// Connects to the node.
-pub(crate) fn connect(db: &str, wait: Duration) -> Result<Client, Failure> {
-    let options = ClientOptions::new(db)
+pub(crate) fn connect(node: &NodeArguments) -> Result<Client, Failure> {
+    let options = ClientOptions::new(&*node.db)
         .name("pylm")
         .software(concat!("pylm ", env!("CARGO_PKG_VERSION")))
-        .patience(wait);
-    Ok(Client::connect(options)?)
+        .patience(node.wait);
+    Ok(Client::connect(match &node.session {
+        Some(session) => options.session(session),
+        None => options,
+    })?)
 }

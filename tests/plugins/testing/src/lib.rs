@@ -15,6 +15,12 @@ fn echo(payload: &[u8]) -> Vec<u8> {
     payload.to_vec()
 }
 
+/// The name of the message's pipeline.
+#[function]
+fn pipeline(context: &Context, _: &[u8]) -> String {
+    context.pipeline().to_owned()
+}
+
 /// An echo that takes a millisecond.
 #[function]
 fn slow_echo(payload: &[u8]) -> Vec<u8> {
@@ -132,6 +138,7 @@ fn number<N: FromStr<Err = std::num::ParseIntError>>(payload: &[u8]) -> Result<N
 
 export_plugin!(
     echo,
+    pipeline,
     slow_echo,
     fail,
     panic,
