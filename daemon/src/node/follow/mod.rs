@@ -118,7 +118,9 @@ impl Router {
         let followed = &self.followed[place];
         // The same after a restart, and another than that of a second node of the same name: all that follow a topic get all
         // of it. A port that the system chose is known only by now.
-        let name = format!("{} {}", self.config.name, self.db.address);
+        let machine = rustix::system::uname();
+        let machine = machine.nodename().to_string_lossy();
+        let name = format!("{} {} {machine}", self.config.name, self.db.address);
         let link = Link::open(&self.context, &self.config, &followed.from, followed.peer, name, now)?;
         self.watch_followed(&link.socket, &link.monitor, place)?;
         let followed = &mut self.followed[place];
