@@ -65,7 +65,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("http", Kind::Text),
     flag("gateway", Kind::Text),
     flag("gateway-timeout", Kind::Number),
-    flag("gateway-calls", Kind::Number),
+    flag("gateway-requests", Kind::Number),
     flag("http-worker", Kind::List),
     flag("http-worker-calls", Kind::Number),
     flag("http-worker-timeout", Kind::Number),
