@@ -36,6 +36,9 @@ impl Station {
             args.extend(["--inline", "--plugin", "testing"].map(str::to_owned));
         }
         let node = Node::start_as(RELEASE, &refs(&args));
+        if from.is_some() {
+            node.process.wait_for_line("follows a node", PATIENCE);
+        }
         let hosts = (0..hosts).map(|index| host(&node.db, &format!("{name}-{index}"))).collect();
         Station { node, args, hosts }
     }
