@@ -131,13 +131,16 @@ impl Router {
                 }
             }
             self.undispatched = true;
-            tracing::info!(
-                host = name,
-                software,
-                functions = functions.len(),
-                limit,
-                "a worker host is here"
-            );
+            match functions.iter().find(|function| function.topic) {
+                Some(topic) => tracing::info!(node = name, software, topic = topic.name, "a node follows"),
+                None => tracing::info!(
+                    host = name,
+                    software,
+                    functions = functions.len(),
+                    limit,
+                    "a worker host is here"
+                ),
+            }
         } else {
             tracing::debug!(client = name, software, "a client is here");
         }
