@@ -11,6 +11,8 @@ mod leases;
 mod messages;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod relay_model;
 mod relays;
 mod turns;
 
