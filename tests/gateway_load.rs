@@ -16,7 +16,9 @@ fn limit() -> Deadline {
 }
 
 fn start(args: &[&str]) -> (Node, String, WorkerHost) {
-    pylm_transport::raise_file_limit().unwrap();
+    if let Err(error) = pylm_transport::raise_file_limit() {
+        panic!("not enough open files: {error}");
+    }
     let node = Node::start(&[&["--gateway", "127.0.0.1:0"], args].concat());
     let host = WorkerHost::start(&node.db, &["testing"], "host", &["--slots", "4"]);
     let address = node.ready.field("gateway");

@@ -3,6 +3,7 @@
 mod report;
 
 use crate::contender::part;
+use crate::machine::Machine;
 use crate::{interrupt, programs};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -41,6 +42,7 @@ pub struct Gateway {
 pub fn measure(options: &Gateway) -> Result<ExitCode> {
     interrupt::end_children_with_us()?;
     pylm_transport::raise_file_limit().context("cannot raise the limit of open files")?;
+    let machine = Machine::look();
     let (echo, echo_address) = echo()?;
     let (node, node_address) = node(options.hosts)?;
     let mut reports = Vec::new();
@@ -55,7 +57,7 @@ pub fn measure(options: &Gateway) -> Result<ExitCode> {
         }
     }
     drop((echo, node));
-    report::print(options.connections, &reports)?;
+    report::print(&machine, options.connections, &reports)?;
     let is_clean = reports.iter().all(|(_, report)| report.errors == 0);
     Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -60,9 +60,9 @@ fn milliseconds(text: &str) -> Option<f64> {
 }
 
 /// Prints a row for each run, as Markdown.
-pub fn print(connections: u32, reports: &[(&str, Report)]) -> Result<()> {
+pub fn print(machine: &Machine, connections: u32, reports: &[(&str, Report)]) -> Result<()> {
     let mut out = stdout().lock();
-    writeln!(out, "{}\n", Machine::look())?;
+    writeln!(out, "{machine}\n")?;
     writeln!(out, "| server | connections | requests/s | p50 ms | p99 ms | errors |")?;
     writeln!(out, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
     for (name, Report { rate, median, p99, errors }) in reports {
