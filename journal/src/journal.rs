@@ -38,7 +38,7 @@ impl Default for Options {
 }
 
 /// The smallest segment.
-const SEGMENT: u64 = 4 << 10;
+const SEGMENT: u64 = 1 << 10;
 
 /// A journal that is open.
 ///

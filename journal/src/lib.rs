@@ -13,6 +13,8 @@ mod damage;
 mod disk;
 mod encoder;
 mod error;
+#[cfg(test)]
+mod faults;
 mod folder;
 mod frame;
 mod index;
