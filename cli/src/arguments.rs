@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Cache(CacheArguments),
     /// Look at plugins
     Plugin(PluginArguments),
+    /// Look at the journal of a node that does not run
+    Journal(crate::journal::JournalArguments),
     /// Write a completion script for a shell to standard output
     Completions(CompletionsArguments),
     /// Write the manual page to standard output
@@ -271,6 +273,7 @@ pub(crate) enum Page {
     Run,
     Cache,
     Plugin,
+    Journal,
 }
 
 /// The stages of a call as the protocol writes them: `server.function`, separated by spaces.

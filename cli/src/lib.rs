@@ -1,4 +1,4 @@
-//! The program `pylm`: jobs, cache and plugins from the command line. A file for each subcommand.
+//! The program `pylm`: jobs, cache, plugins and journals from the command line. A file for each subcommand.
 
 mod arguments;
 mod cache;
@@ -7,6 +7,7 @@ mod duration;
 mod failure;
 mod interrupt;
 mod job;
+mod journal;
 mod man;
 mod node;
 mod plugin;
@@ -23,6 +24,7 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Plugin(arguments) => plugin::plugin(&arguments),
+        Command::Journal(arguments) => journal::journal(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     };

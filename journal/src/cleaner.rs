@@ -35,6 +35,10 @@ impl Cleaner {
     pub(crate) fn is_due(&self, segments: &Segments, index: &Index) -> bool {
         let Some(oldest) = segments.sealed.front() else { return false };
         let alive = index.alive.of(oldest.number).bytes;
+        // The last room is for what ends; half of it may be spent where that gives back a whole segment.
+        if !segments.has_spare() && alive > segments.room() / 2 {
+            return false;
+        }
         self.is_at(oldest)
             || alive * SPARSE <= oldest.length
             || segments.sealed_bytes() > 2 * index.alive.bytes() + segments.size()

@@ -1,5 +1,6 @@
 //! What is alive: for each message, output and key that is still needed, the place of its record. Pure; it holds no data.
 
+use crate::alive::Counts;
 use crate::frame::Span;
 use crate::record::{Output, Record};
 use std::collections::{BTreeMap, HashMap};
@@ -63,54 +64,6 @@ impl Shape {
             Output::Reply { .. } => Shape::End { results: 0 },
             Output::Done { results } | Output::Failed { results, .. } => Shape::End { results: *results },
         }
-    }
-}
-
-/// What is alive in one segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Alive {
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-}
-
-/// What is alive by segment, and in all.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    segments: BTreeMap<u64, Alive>,
-    bytes: u64,
-}
-
-impl Counts {
-    fn born(&mut self, slot: Slot) {
-        let alive = self.segments.entry(slot.segment).or_default();
-        alive.records += 1;
-        alive.bytes += slot.span.length;
-        self.bytes += slot.span.length;
-    }
-
-    fn dead(&mut self, slot: Slot) {
-        if let Some(alive) = self.segments.get_mut(&slot.segment) {
-            alive.records -= 1;
-            alive.bytes -= slot.span.length;
-            self.bytes -= slot.span.length;
-            if alive.records == 0 {
-                self.segments.remove(&slot.segment);
-            }
-        }
-    }
-
-    fn forget(&mut self, segment: u64) {
-        if let Some(alive) = self.segments.remove(&segment) {
-            self.bytes -= alive.bytes;
-        }
-    }
-
-    pub(crate) fn of(&self, segment: u64) -> Alive {
-        self.segments.get(&segment).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 }
 
@@ -271,6 +224,11 @@ impl Job {
     /// The serial of the first output that the client has not acknowledged.
     pub(crate) fn below(&self) -> u64 {
         self.acknowledged.map_or(0, |(below, _)| below)
+    }
+
+    /// How many outputs are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.outputs.len() + self.held.values().map(BTreeMap::len).sum::<usize>()
     }
 
     /// The serials of ends whose results are not all there any more, because damage has taken some.

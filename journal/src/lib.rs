@@ -7,12 +7,15 @@
 //! A journal is a folder of *segments*, files of 64 MiB that are only ever appended to. `docs/journal.md` tells operators what it
 //! keeps, and the modules here tell the format: `segment`, `frame` and `codec`.
 
+mod alive;
+mod check;
 mod cleaner;
 mod codec;
 mod damage;
 mod disk;
 mod encoder;
 mod error;
+mod export;
 #[cfg(test)]
 mod faults;
 mod folder;
@@ -28,8 +31,10 @@ mod segments;
 mod status;
 mod writer;
 
+pub use check::Summary;
 pub use damage::Damage;
 pub use error::Error;
+pub use export::{ExportError, export};
 pub use journal::{Journal, Options, Unwritten};
 pub use record::{JobHeader, Output, Record};
 pub use recovered::{KeptOutput, Recovered, RecoveredJob, UnfinishedMessage};

@@ -151,7 +151,7 @@ impl Segments {
             fs::rename(&oldest.path, self.folder.spare())?;
             self.has_spare = true;
         } else {
-            fs::remove_file(&oldest.path)?;
+            gone(fs::remove_file(&oldest.path))?;
         }
         self.sealed.pop_front();
         // Were a later one gone and this one back after a power failure, so would be what the later one had ended.
@@ -161,9 +161,14 @@ impl Segments {
     /// The oldest segment cannot be read to its end: out of the way, but not gone.
     pub(crate) fn put_oldest_aside(&mut self) -> io::Result<()> {
         let Some(oldest) = self.sealed.front() else { return Ok(()) };
-        fs::rename(&oldest.path, oldest.path.with_extension("damaged"))?;
+        gone(fs::rename(&oldest.path, oldest.path.with_extension("damaged")))?;
         self.sealed.pop_front();
         self.folder.sync()
+    }
+
+    /// How many bytes fit into the segment that is written to.
+    pub(crate) fn room(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.length - active.at)
     }
 
     /// Makes the spare segment, where there is none: so a full disk is noticed while there is room to finish what is under way.
@@ -178,5 +183,13 @@ impl Segments {
     /// Whether there is a spare segment.
     pub(crate) fn has_spare(&self) -> bool {
         self.has_spare
+    }
+}
+
+/// What somebody else has deleted need not be done away with.
+fn gone(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
     }
 }

@@ -77,6 +77,7 @@ impl Writer {
             self.shared.queued.fetch_sub(cost, Ordering::AcqRel);
             if let Err(error) = self.tidy(&step) {
                 self.tell(Some(format!("cannot give up an old segment: {error}")));
+                self.pause();
             } else {
                 self.prepare();
             }

@@ -1,6 +1,8 @@
 //! A small run, cut off at every byte and damaged at every byte: what was durable before that byte is there, and nothing is there
 //! that was never written.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod model;
 
 use model::{Model, Node, Opened, Step, identity};

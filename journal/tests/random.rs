@@ -1,6 +1,8 @@
 //! Random runs of a node with crashes: what comes back is what a simple model has, up to some record that is not older than what
 //! was durable.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod model;
 
 use model::{Model, Node, Opened, Step, step};

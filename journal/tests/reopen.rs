@@ -1,5 +1,7 @@
 //! A journal is opened again: by a second node, after a crash in the middle of things, with files that nobody expects.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod model;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! The room that a journal takes: bounded by what is alive, however long it is in use and whatever stays.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod model;
 
 use bytes::Bytes;

@@ -2,18 +2,16 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+mod opened;
+
+pub use opened::{LIMIT, Opened};
+
 use bytes::Bytes;
 use proptest::prelude::*;
-use pylm_journal::{JobHeader, Journal, KeptOutput, Output, Record, Recovered, UnfinishedMessage};
+use pylm_journal::{JobHeader, KeptOutput, Output, Record, Recovered, UnfinishedMessage};
 use pylm_protocol::Place;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
 use uuid::Uuid;
-
-/// How long anything may take.
-pub const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelJob {
@@ -305,33 +303,4 @@ fn data(size: u16, written: u64) -> Bytes {
 fn choose(messages: &BTreeMap<u64, UnfinishedMessage>, choice: u8) -> Option<u64> {
     let place = usize::from(choice) * messages.len() / 256;
     messages.keys().nth(place).copied()
-}
-
-/// A journal, and word of when it has got on.
-pub struct Opened {
-    pub journal: Journal,
-    pub woken: mpsc::Receiver<()>,
-}
-
-impl Opened {
-    pub fn new(folder: &Path, options: &pylm_journal::Options) -> (Opened, Recovered) {
-        let (waker, woken) = mpsc::channel();
-        let wake = move || {
-            // Nobody listens any more when the test is over.
-            let _ = waker.send(());
-        };
-        let (journal, recovered) = Journal::open(folder, Uuid::new_v4(), options, wake).unwrap();
-        (Opened { journal, woken }, recovered)
-    }
-
-    /// Waits until something holds.
-    pub fn wait_until(&self, what: &str, holds: impl Fn(&Journal) -> bool) {
-        while !holds(&self.journal) {
-            self.woken.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("{what}: {:?}", self.journal.status()));
-        }
-    }
-
-    pub fn wait_for(&self, sequence: u64) {
-        self.wait_until("durable", |journal| journal.durable() >= sequence);
-    }
 }
