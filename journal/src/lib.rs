@@ -21,6 +21,7 @@ mod faults;
 mod folder;
 mod frame;
 mod index;
+mod job;
 mod journal;
 mod record;
 mod recovered;
