@@ -20,6 +20,8 @@ mod export;
 mod faults;
 mod folder;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod job;
 mod journal;

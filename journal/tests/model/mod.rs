@@ -1,6 +1,6 @@
 //! What a journal is to give back, in the simplest way: all records are kept, and the state is computed from the first on.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
 pub mod opened;
 
