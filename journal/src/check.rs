@@ -3,7 +3,7 @@
 use crate::damage::Damage;
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::index::Job;
+use crate::job::Job;
 use crate::replay::Replay;
 use std::fmt;
 use std::path::Path;

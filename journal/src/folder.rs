@@ -18,22 +18,20 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes the folder at `path`, which is made where `create` says so.
+    /// Takes the folder at `path`; where `create` says so, it is made. Otherwise nothing in it is changed.
     pub(crate) fn take(path: &Path, create: bool) -> Result<Folder, Error> {
         let failed = |error| Error::folder(path, error);
         if create {
             fs::create_dir_all(path).map_err(failed)?;
-        } else if !path.is_dir() {
-            return Err(Error::folder(path, io::Error::from(io::ErrorKind::NotFound)));
         }
         let lock_path = path.join("lock");
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(lock_path)
-            .map_err(failed)?;
+        let lock = OpenOptions::new().read(true).write(create).create(create).truncate(false).open(lock_path);
+        let mut lock = lock.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if !create => {
+                failed(io::Error::other("there is no journal in this folder"))
+            }
+            _ => failed(error),
+        })?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -43,6 +41,9 @@ impl Folder {
                 return Err(Error::InUse { folder: path.to_owned(), process: owner.trim().parse().ok() });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        if !create {
+            return Ok(Folder { path: path.to_owned(), _lock: lock });
         }
         // For the error of whoever comes second; the lock holds without it, as on a disk that is full.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));

@@ -1,9 +1,10 @@
 //! What is alive: for each message, output and key that is still needed, the place of its record. Pure; it holds no data.
 
 use crate::alive::Counts;
-use crate::frame::Span;
-use crate::record::{Output, Record};
-use std::collections::{BTreeMap, HashMap};
+use crate::frame::{Kind, Span};
+use crate::job::{Job, Kept, Shape};
+use crate::record::Record;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Where a record is.
@@ -12,59 +13,6 @@ pub(crate) struct Slot {
     /// The segment's number.
     pub(crate) segment: u64,
     pub(crate) span: Span,
-}
-
-/// What is alive of one job.
-#[derive(Debug, Default)]
-pub(crate) struct Job {
-    /// None as long as only records were seen that should stand behind it.
-    pub(crate) header: Option<Slot>,
-    /// Messages without an end, by number.
-    pub(crate) messages: BTreeMap<u64, Slot>,
-    /// Outputs that the client has not acknowledged, by serial.
-    pub(crate) outputs: BTreeMap<u64, Kept>,
-    /// Results, by message, that the client has acknowledged, but forgets when it loses the node before their end.
-    pub(crate) held: HashMap<u64, BTreeMap<u64, Slot>>,
-    /// The serial of the first output that the client has not acknowledged, and where that was told.
-    pub(crate) acknowledged: Option<(u64, Slot)>,
-    /// Behind the highest serial that was seen.
-    pub(crate) next_serial: u64,
-    /// Behind the highest number that was seen.
-    pub(crate) next_number: u64,
-    /// Finished, and its count.
-    pub(crate) finished: Option<(u64, Slot)>,
-    /// Cancelled.
-    pub(crate) cancelled: Option<Slot>,
-}
-
-/// An output that is alive.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kept {
-    pub(crate) slot: Slot,
-    pub(crate) number: u64,
-    pub(crate) shape: Shape,
-}
-
-/// What of an output decides how long it is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Result,
-    HeldResult,
-    End {
-        /// How many results went before.
-        results: u64,
-    },
-}
-
-impl Shape {
-    fn of(output: &Output) -> Shape {
-        match output {
-            Output::Result { held: false, .. } => Shape::Result,
-            Output::Result { held: true, .. } => Shape::HeldResult,
-            Output::Reply { .. } => Shape::End { results: 0 },
-            Output::Done { results } | Output::Failed { results, .. } => Shape::End { results: *results },
-        }
-    }
 }
 
 /// What is alive in the whole journal.
@@ -78,15 +26,20 @@ pub(crate) struct Index {
 
 impl Index {
     /// Takes note of a record of a journal that is in use. What is said of a job that is not open is dead already.
-    pub(crate) fn apply_new(&mut self, record: &Record, slot: Slot) {
+    pub(crate) fn apply_open(&mut self, record: &Record, slot: Slot, kind: Kind) {
         let opens = matches!(record, Record::JobOpened(_));
         if opens || record.job().is_none_or(|job| self.jobs.contains_key(&job)) {
-            self.apply(record, slot);
+            self.apply(record, slot, kind);
         }
     }
 
+    /// A run of the node begins: messages without an end run again, and make their results anew.
+    pub(crate) fn begin_run(&mut self) {
+        self.jobs.values_mut().for_each(|job| job.drop_results_of_earlier_runs(&mut self.alive));
+    }
+
     /// Takes note of a record, which stands at `slot`. Said again of the same thing, the later place counts.
-    pub(crate) fn apply(&mut self, record: &Record, slot: Slot) {
+    pub(crate) fn apply(&mut self, record: &Record, slot: Slot, kind: Kind) {
         let alive = &mut self.alive;
         match record {
             Record::Started { run } => {
@@ -106,6 +59,9 @@ impl Index {
                 let job = self.jobs.entry(*job).or_default();
                 job.next_number = job.next_number.max(number.saturating_add(1));
                 let kept = Kept { slot, number: *number, shape: Shape::of(output) };
+                if kind == Kind::New {
+                    job.count(*serial);
+                }
                 job.keep(*serial, kept, alive);
             }
             Record::Acknowledged { job, below } => {
@@ -183,87 +139,8 @@ impl Index {
     }
 }
 
-impl Job {
-    fn keep(&mut self, serial: u64, kept: Kept, alive: &mut Counts) {
-        self.next_serial = self.next_serial.max(serial.saturating_add(1));
-        if let Shape::End { .. } = kept.shape {
-            self.messages.remove(&kept.number).into_iter().for_each(|old| alive.dead(old));
-        }
-        if serial >= self.below() {
-            alive.born(kept.slot);
-            self.outputs.insert(serial, kept).into_iter().for_each(|old| alive.dead(old.slot));
-        } else if kept.shape == Shape::HeldResult {
-            alive.born(kept.slot);
-            self.hold(serial, kept, alive);
-        }
-    }
-
-    fn hold(&mut self, serial: u64, kept: Kept, alive: &mut Counts) {
-        let old = self.held.entry(kept.number).or_default().insert(serial, kept.slot);
-        old.into_iter().for_each(|old| alive.dead(old));
-    }
-
-    fn acknowledge(&mut self, below: u64, slot: Slot, alive: &mut Counts) {
-        let below = below.max(self.below());
-        replace(&mut self.acknowledged, (below, slot), alive, |told| told.1);
-        self.next_serial = self.next_serial.max(below);
-        while let Some(first) = self.outputs.first_entry().filter(|first| *first.key() < below) {
-            let (serial, kept) = first.remove_entry();
-            match kept.shape {
-                Shape::HeldResult => self.hold(serial, kept, alive),
-                Shape::Result => alive.dead(kept.slot),
-                Shape::End { .. } => {
-                    alive.dead(kept.slot);
-                    let held = self.held.remove(&kept.number).unwrap_or_default();
-                    held.into_values().for_each(|slot| alive.dead(slot));
-                }
-            }
-        }
-    }
-
-    /// The serial of the first output that the client has not acknowledged.
-    pub(crate) fn below(&self) -> u64 {
-        self.acknowledged.map_or(0, |(below, _)| below)
-    }
-
-    /// How many outputs are kept.
-    pub(crate) fn kept(&self) -> usize {
-        self.outputs.len() + self.held.values().map(BTreeMap::len).sum::<usize>()
-    }
-
-    /// The serials of ends whose results are not all there any more, because damage has taken some.
-    pub(crate) fn broken(&self) -> Vec<u64> {
-        let mut expected = self.below();
-        let mut hole = false;
-        let mut results: HashMap<u64, u64> = HashMap::new();
-        let mut broken = Vec::new();
-        for (&serial, kept) in &self.outputs {
-            hole |= serial > expected;
-            expected = serial.saturating_add(1);
-            match kept.shape {
-                Shape::End { results: all } => {
-                    let acknowledged = self.held.get(&kept.number).map_or(0, BTreeMap::len) as u64;
-                    let there = results.remove(&kept.number).unwrap_or_default() + acknowledged;
-                    if hole && there < all {
-                        broken.push(serial);
-                    }
-                }
-                Shape::Result | Shape::HeldResult => *results.entry(kept.number).or_default() += 1,
-            }
-        }
-        broken
-    }
-
-    /// Drops messages and outputs.
-    fn clear(&mut self, alive: &mut Counts) {
-        let messages = std::mem::take(&mut self.messages).into_values();
-        let outputs = std::mem::take(&mut self.outputs).into_values().map(|kept| kept.slot);
-        let held = std::mem::take(&mut self.held).into_values().flat_map(BTreeMap::into_values);
-        messages.chain(outputs).chain(held).for_each(|slot| alive.dead(slot));
-    }
-}
-
-fn replace<T>(place: &mut Option<T>, new: T, alive: &mut Counts, slot: impl Fn(&T) -> Slot) {
+/// A later record says the same.
+pub(crate) fn replace<T>(place: &mut Option<T>, new: T, alive: &mut Counts, slot: impl Fn(&T) -> Slot) {
     alive.born(slot(&new));
     if let Some(old) = place.replace(new) {
         alive.dead(slot(&old));

@@ -87,8 +87,8 @@ impl Journal {
         let failed = |error| Error::folder(path, error);
         signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map_err(failed)?;
         let folder = Folder::take(path, true)?;
-        let replay = Replay::read(&folder)?;
-        let recovered = Recovered::collect(&replay)?;
+        let mut replay = Replay::read(&folder)?;
+        let mut recovered = Recovered::collect(&mut replay)?;
         for damage in &replay.damage {
             tracing::warn!("{damage}");
         }
@@ -122,6 +122,7 @@ impl Journal {
             queue_bytes: options.queue_bytes,
         };
         journal.append(vec![Record::Started { run }]);
+        journal.append(std::mem::take(&mut recovered.mended));
         Ok((journal, recovered))
     }
 

@@ -20,7 +20,10 @@ mod export;
 mod faults;
 mod folder;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
+mod job;
 mod journal;
 mod record;
 mod recovered;

@@ -36,7 +36,9 @@ pub struct RecoveredJob {
     pub header: JobHeader,
     /// Messages without an end, by number. They run again.
     pub messages: BTreeMap<u64, UnfinishedMessage>,
-    /// Outputs that were not acknowledged, by serial, in the order in which they were made. Held results are here until the end of
+    /// Outputs of ended messages that were not acknowledged, by serial, in the order in which they were made: those that the node
+    /// sends first, counted from 0 in a new epoch. Results of messages without an end are not here, since these run again and
+    /// make them anew; a client that has had some knows them by their place. Held results are here until the end of
     /// their message is acknowledged, since a client forgets them when it comes back to another run.
     pub outputs: BTreeMap<u64, KeptOutput>,
     /// The serial of the next output.
@@ -47,15 +49,6 @@ pub struct RecoveredJob {
     pub finished: Option<u64>,
     /// It was cancelled.
     pub cancelled: bool,
-}
-
-impl RecoveredJob {
-    /// Drops the results of messages that have no end yet: they run again and make them anew, and a client that has had some
-    /// knows them by their place. A node that begins a new epoch for each job, as it should, calls this first.
-    pub fn drop_unfinished_results(&mut self) {
-        let messages = &self.messages;
-        self.outputs.retain(|_, kept| !messages.contains_key(&kept.number) || kept.output.is_end());
-    }
 }
 
 /// What a journal has of a node's last runs.
@@ -71,15 +64,18 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// How many records are missing that were durable once.
     pub lost: u64,
+    /// Ends that became failures because results of theirs are lost: to be written, so that it stays so.
+    pub(crate) mended: Vec<Record>,
 }
 
 impl Recovered {
     /// Reads the journal in `folder` without changing it. It must not be in use.
     pub fn read(folder: &Path) -> Result<Recovered, Error> {
-        Recovered::collect(&Replay::read(&Folder::take(folder, false)?)?)
+        Recovered::collect(&mut Replay::read(&Folder::take(folder, false)?)?)
     }
 
-    pub(crate) fn collect(replay: &Replay) -> Result<Recovered, Error> {
+    pub(crate) fn collect(replay: &mut Replay) -> Result<Recovered, Error> {
+        replay.index.begin_run();
         let jobs = replay.index.jobs.iter().map(|(&identity, job)| {
             let header = JobHeader { identity, ..JobHeader::default() };
             let empty = RecoveredJob {
@@ -99,6 +95,7 @@ impl Recovered {
             cache: HashMap::new(),
             damage: replay.damage.clone(),
             lost: replay.lost,
+            mended: Vec::new(),
         };
         replay.visit(|record| {
             recovered.take(record);
@@ -107,12 +104,17 @@ impl Recovered {
         for (identity, job) in &replay.index.jobs {
             let broken: HashSet<u64> = job.broken().into_iter().collect();
             if let Some(job) = recovered.jobs.get_mut(identity).filter(|_| !broken.is_empty()) {
-                job.outputs.retain(|serial, kept| {
+                for (serial, kept) in &mut job.outputs {
                     if broken.contains(serial) {
                         kept.output = lost();
+                        recovered.mended.push(Record::Output {
+                            job: *identity,
+                            serial: *serial,
+                            number: kept.number,
+                            output: kept.output.clone(),
+                        });
                     }
-                    true
-                });
+                }
             }
         }
         Ok(recovered)

@@ -159,7 +159,7 @@ impl Replay {
         }
         self.records += frame.records.len() as u64;
         for (span, record) in &frame.records {
-            self.index.apply(record, Slot { segment, span: *span });
+            self.index.apply(record, Slot { segment, span: *span }, frame.kind);
         }
     }
 

@@ -202,8 +202,10 @@ impl Writer {
 
     /// It is on disk.
     fn take_note(&mut self, segment: u64, moved: &[Record], records: &[Record], spans: Vec<Span>) {
-        for (record, span) in moved.iter().chain(records).zip(spans) {
-            self.index.apply_new(record, Slot { segment, span });
+        let moved = moved.iter().map(|record| (record, Kind::Moved));
+        let records_of = records.iter().map(|record| (record, Kind::New));
+        for ((record, kind), span) in moved.chain(records_of).zip(spans) {
+            self.index.apply_open(record, Slot { segment, span }, kind);
         }
         self.next += records.len() as u64;
         self.shared.durable.store(self.next, Ordering::Release);

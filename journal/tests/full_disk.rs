@@ -5,7 +5,8 @@
 mod model;
 
 use bytes::Bytes;
-use model::{LIMIT, Opened, identity};
+use model::opened::LIMIT;
+use model::{Opened, identity};
 use pylm_journal::{JobHeader, Journal, Options, Record, Recovered};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;

@@ -87,8 +87,9 @@ fn a_journal_that_is_cut_at_any_byte_has_what_was_durable_before() {
     assert!(run.files.len() > 1, "the run fills more than one segment");
     let (name, bytes) = run.files.last().unwrap();
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    let states: Vec<Model> =
-        (0..=run.records.len()).map(|length| Model::of(&run.records[..length]).visible()).collect();
+    let states: Vec<Model> = (0..=run.records.len())
+        .map(|length| Model::of(&run.records[..length]).restarted().visible())
+        .collect();
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &run.files);
     let mut seen = 0;
@@ -118,7 +119,7 @@ fn a_damaged_byte_is_told_and_costs_no_more_than_its_frame() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &run.files);
     let whole = Model::recovered(&Recovered::read(folder.path()).unwrap());
-    assert_eq!(whole, Model::of(&run.records).visible());
+    assert_eq!(whole, Model::of(&run.records).restarted().visible());
     let written: Vec<_> = run.records.iter().map(Some).collect();
     for file in 0..run.files.len() {
         let is_last = file + 1 == run.files.len();

@@ -52,13 +52,14 @@ fn run(steps: &[Step]) {
         let mut prefix = base.clone();
         since.iter().take(durable).for_each(|record| prefix.apply(record));
         let mut rest = since[durable..].iter();
-        while prefix.clone().visible() != got {
+        while prefix.clone().restarted().visible() != got {
             let Some(record) = rest.next() else {
                 panic!("not a state that was: {got:#?}\nthe last one: {:#?}", model.visible());
             };
             prefix.apply(record);
         }
         node.restart(&recovered);
+        prefix = prefix.restarted();
         (base, model) = (prefix.clone(), prefix);
         since.clear();
         opened = reopened;

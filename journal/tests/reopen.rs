@@ -180,7 +180,7 @@ fn held_results_stay_until_their_end_is_acknowledged() {
 }
 
 #[test]
-fn results_without_an_end_can_be_left_out() {
+fn results_without_an_end_are_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     written(
         folder.path(),
@@ -193,9 +193,7 @@ fn results_without_an_end_can_be_left_out() {
             output(2, 1, Output::Done { results: 1 }),
         ],
     );
-    let mut job = Recovered::read(folder.path()).unwrap().jobs.remove(&identity(0)).unwrap();
-    assert_eq!(job.outputs.len(), 3);
-    job.drop_unfinished_results();
+    let job = Recovered::read(folder.path()).unwrap().jobs.remove(&identity(0)).unwrap();
     assert_eq!(job.outputs.keys().copied().collect::<Vec<_>>(), [1, 2]);
     assert_eq!((job.next_serial, job.next_number), (3, 2));
 }
@@ -232,4 +230,6 @@ fn an_end_whose_results_were_damaged_becomes_a_failure() {
     assert_eq!(outputs[&2].output, Output::Done { results: 1 });
     assert!(matches!(&outputs[&3].output, Output::Failed { code, .. } if &**code == "lost"));
     opened.journal.close().unwrap();
+    let again = Recovered::read(folder.path()).unwrap();
+    assert_eq!(&again.jobs[&identity(0)].outputs, outputs, "it stays so, also when the damage is gone");
 }

@@ -39,7 +39,7 @@ pub fn write(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// The number of bytes that [`write`] appends for `value`.
+/// The number of bytes that [`write()`] appends for `value`.
 #[inline]
 pub fn len(value: u64) -> usize {
     (70 - (value | 1).leading_zeros() as usize) / 7

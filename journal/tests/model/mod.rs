@@ -1,10 +1,10 @@
 //! What a journal is to give back, in the simplest way: all records are kept, and the state is computed from the first on.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
-mod opened;
+pub mod opened;
 
-pub use opened::{LIMIT, Opened};
+pub use opened::Opened;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -72,6 +72,15 @@ impl Model {
         });
         let cache = recovered.cache.iter().map(|(key, value)| (key.clone(), value.clone()));
         Model { jobs: jobs.collect(), cache: cache.collect() }
+    }
+
+    /// What a run of the node finds that begins here: messages without an end run again, and make their results anew.
+    pub fn restarted(mut self) -> Model {
+        for job in self.jobs.values_mut() {
+            let messages = &job.messages;
+            job.outputs.retain(|_, kept| !messages.contains_key(&kept.number));
+        }
+        self
     }
 
     /// The same without what a journal does not give back.
@@ -284,6 +293,7 @@ impl Node {
 
     /// The node has started again.
     pub fn restart(&mut self, recovered: &Recovered) {
+        self.results.clear();
         for (&identity, job) in &recovered.jobs {
             self.next_numbers.insert(identity, job.next_number);
             self.next_serials.insert(identity, job.next_serial);
