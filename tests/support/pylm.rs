@@ -164,7 +164,7 @@ pub fn web_worker(name: &str, args: &[&str]) -> (Process, String) {
 #[must_use]
 #[track_caller]
 pub fn http_master(url: &str) -> PylmNode {
-    node("http_master.py", false, &["--url", url])
+    node("http_master.py", &["--url", url])
 }
 
 /// Start a pylm Client; `args` as in `tests/python/client.py`.

@@ -66,11 +66,13 @@ impl Shared {
         if self.any_function {
             return vec![FunctionOffer::ANY];
         }
-        let offer = |function| FunctionOffer {
-            atomic: function.atomic(),
-            ..FunctionOffer::function(Function::name(function))
-        };
-        self.functions.iter().map(offer).collect()
+        let functions = self.functions.iter();
+        functions
+            .map(|function| FunctionOffer {
+                atomic: function.atomic(),
+                ..FunctionOffer::function(function.name())
+            })
+            .collect()
     }
 
     /// Tells the thread that moves messages that there is something to fetch.

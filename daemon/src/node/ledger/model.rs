@@ -359,7 +359,7 @@ fn a_host_that_was_kept_free_in_vain_gets_work_again() {
 fn a_host_for_any_function_offers_none_while_its_limit_is_zero() {
     let mut world = World::new();
     let wait = Duration::from_secs(5);
-    let host = world.ledger.add_host(0, 1 << 20, None, world.now);
+    let host = world.ledger.add_host(0, 1 << 20, None, "host", world.now);
     world.hosts.push(host);
     world.submit(0, 1);
     assert_eq!(world.ledger.expire_unoffered(wait, world.now + wait).len(), 1);
