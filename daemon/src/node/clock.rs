@@ -35,9 +35,9 @@ impl Router {
             .clients
             .iter()
             .filter(|(key, client)| match client {
-                Client::Native(stream) => {
-                    stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
-                }
+                Client::Native(stream) => stream
+                    .lost
+                    .is_some_and(|since| now.duration_since(since) >= self.patience_for(*key, stream)),
                 // They are closed with their context.
                 Client::Followed(_) => false,
                 Client::Pylm(stream) => {
