@@ -1,5 +1,7 @@
 //! A node with a journal that is killed, or whose disk takes nothing, goes on with all that it had accepted.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -217,6 +219,15 @@ fn a_disk_that_takes_nothing_stops_the_source_until_it_does_again() {
     let id = Pid::from_raw(node.process.id()).unwrap();
     let before = prlimit(Some(id), Resource::Fsize, Rlimit { current: Some(4_096), maximum: None }).unwrap();
     node.process.wait_for_line("the journal takes no new messages for now", PATIENCE);
+    // What was accepted before goes on to its end, and nothing more.
+    let (mut results, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_secs(1) {
+        sleep(Duration::from_millis(10));
+        if job.progress().results != results {
+            (results, since) = (job.progress().results, Instant::now());
+        }
+    }
+    assert!(results < 3 * COUNT - 1_000, "messages were accepted all the same: {results} results");
     let client = node.client();
     match client.cache().set("key", "value") {
         Err(Error::CacheRefused(reason)) => assert!(reason.contains("journal"), "{reason}"),
@@ -266,6 +277,29 @@ fn a_damaged_tail_is_cut_and_told() {
     damage_tail(folder.segments().last().unwrap());
     node = folder.start_again(&node);
     node.process.wait_for_line("were not finished", PATIENCE);
+    job.assert_every_answer_once(PATIENCE);
+    assert_eq!(node.end(END).failed, 0);
+}
+
+#[test]
+fn what_is_damaged_is_sent_again_by_a_client_that_comes_back() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let _host = host(&node);
+    let job = job().start(&node.db);
+    job.wait_for(500, PATIENCE);
+    node.process.kill();
+    let segment = &folder.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    let used = content.iter().rposition(|&byte| byte != 0).unwrap();
+    for part in 1..20 {
+        content[part * used / 20] ^= 0xFF;
+    }
+    fs::write(segment, content).unwrap();
+    assert_eq!(folder.check().0, Some(1));
+    node = folder.start_again(&node);
+    node.process.wait_for_line("are damaged", PATIENCE);
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(END).failed, 0);
 }

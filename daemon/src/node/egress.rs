@@ -17,7 +17,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub enum Client {
     /// A native client.
-    Native(Stream),
+    Native(Box<Stream>),
     /// A pylm client.
     Pylm(PylmStream),
     /// An earlier node that this one follows.

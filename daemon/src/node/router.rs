@@ -70,6 +70,8 @@ pub struct Router {
     /// Something may have become possible to dispatch.
     pub(crate) undispatched: bool,
     pub(crate) draining: bool,
+    /// Until when functions may be missing, as the node goes on with messages of an earlier run.
+    pub(crate) awaits_hosts_until: Option<Instant>,
     pub(crate) garbage: u64,
     pub(super) db_ready: bool,
     pub(super) worker_pull_ready: bool,
@@ -157,6 +159,7 @@ impl Router {
             run_mark: run.as_u64_pair().0,
             undispatched: false,
             draining: false,
+            awaits_hosts_until: None,
             garbage: 0,
             db_ready: true,
             worker_pull_ready: true,

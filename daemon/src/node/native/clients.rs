@@ -120,7 +120,7 @@ impl Router {
                 let mut stream = Stream::new(identity, Arc::new(header), refused);
                 stream.number = job;
                 stream.session = Some(session);
-                self.clients.insert(key, Client::Native(stream));
+                self.clients.insert(key, Client::Native(Box::new(stream)));
                 self.jobs_by_identity.insert(identity, key);
                 key
             }

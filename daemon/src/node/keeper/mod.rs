@@ -3,20 +3,21 @@
 //! Jobs of native clients are kept, and the cache. Messages of pylm clients and of earlier nodes are not: nobody could come back
 //! for what those of the first get, and the second give them again.
 
-use super::cache::CacheError;
-use super::config::NodeConfig;
-use super::egress::Client;
-use super::ledger::JobKey;
-use super::message::{Header, Message};
-use super::native::sessions::SessionKey;
-use super::native::stream::{Output, Stream};
-use super::router::Router;
+mod outputs;
+mod recovery;
+
+use crate::node::cache::CacheError;
+use crate::node::config::NodeConfig;
+use crate::node::egress::Client;
+use crate::node::ledger::JobKey;
+use crate::node::native::sessions::SessionKey;
+use crate::node::native::stream::Stream;
+use crate::node::router::Router;
 use bytes::Bytes;
-use pylm_journal::{JobHeader, Journal, Options, Record, Recovered, RecoveredJob};
+use pylm_journal::{Journal, Options, Record, Recovered};
 use pylm_transport::Waker;
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -198,148 +199,8 @@ impl Router {
         if self.keeper.is_some() && is_owed { keep.max(client_grace) } else { client_grace }
     }
 
-    /// Goes on with what earlier runs have left.
-    pub(crate) fn recover(&mut self, recovered: Recovered, now: Instant) {
-        let Recovered { jobs, cache, lost, .. } = recovered;
-        if lost > 0 {
-            tracing::warn!(
-                records = lost,
-                "parts of the journal are lost: clients that come back send again what they miss"
-            );
-        }
-        let keys = cache.len();
-        let mut refused = 0;
-        for (key, value) in cache {
-            if let Err(error) = self.cache.set(&key, value) {
-                refused += 1;
-                tracing::debug!(key = &*key, %error, "a value was not taken back");
-            }
-        }
-        if refused > 0 {
-            tracing::warn!(
-                keys = refused,
-                "the cache does not take all of its values back: raise --cache-bytes"
-            );
-        }
-        let (count, mut messages, mut outputs) = (jobs.len(), 0, 0);
-        for job in jobs.into_values() {
-            messages += job.messages.len();
-            outputs += job.outputs.len();
-            self.recover_job(job, lost > 0, now);
-        }
-        if count > 0 || keys > 0 {
-            tracing::info!(jobs = count, messages, outputs, keys, "going on with what the journal has");
-        }
-    }
-
-    fn recover_job(&mut self, recovered: RecoveredJob, doubtful: bool, now: Instant) {
-        let RecoveredJob { header: terms, messages, outputs, .. } = recovered;
-        let header = Header {
-            pipeline: (&*terms.pipeline).into(),
-            client: (&*terms.client).into(),
-            function: (&*terms.function).into(),
-            stage: terms.stage,
-            job: terms.identity,
-            ..Header::default()
-        };
-        let refused = self.function_of(&header).err();
-        let mut stream = Stream::new(terms.identity, Arc::new(header), refused.clone());
-        stream.lost = Some(now);
-        stream.set_window(terms.window, terms.window_bytes);
-        stream.max_message = terms.max_message;
-        stream.timeout = (terms.timeout > 0).then(|| Duration::from_millis(terms.timeout));
-        stream.next = recovered.next_number;
-        stream.cancelled = recovered.cancelled;
-        stream.doubtful = doubtful;
-        if doubtful {
-            // Which of the lower numbers the node has had, nobody knows for sure: the client sends again those without an end.
-            let ended = outputs.values().filter(|kept| kept.output.is_end()).map(|kept| kept.number);
-            stream.known = messages.keys().copied().chain(ended).collect();
-            stream.next = 0;
-        }
-        for (serial, kept) in outputs {
-            stream.restore(serial, Output::of_journal(kept.number, kept.output));
-        }
-        stream.count_from(recovered.next_serial);
-        let header = Arc::clone(&stream.header);
-        let job = self.ledger.open_job();
-        self.clients.insert(job, Client::Native(stream));
-        self.jobs_by_identity.insert(terms.identity, job);
-        for (number, message) in messages {
-            let cache = (!message.cache.is_empty()).then(|| (&*message.cache).into());
-            let message = Message { header: Arc::clone(&header), cache, payload: message.payload };
-            self.accept(job, number, message, refused.clone(), now);
-        }
-        self.touch(job);
-    }
-
     /// Gives the journal the time that it needs to write all; whether it has.
     pub(crate) fn close_journal(&mut self) -> bool {
         self.keeper.take().is_none_or(Keeper::close)
-    }
-}
-
-impl Output {
-    /// One that the journal has kept.
-    fn of_journal(number: u64, output: pylm_journal::Output) -> Self {
-        use super::native::stream::Failure;
-        match output {
-            pylm_journal::Output::Result { place, held, payload } => {
-                Output::Result { number, place, held, payload }
-            }
-            pylm_journal::Output::Reply { payload } => Output::Reply { number, payload },
-            pylm_journal::Output::Done { results } => Output::Done { number, results },
-            pylm_journal::Output::Failed { results, code, text } => {
-                let failure = Failure { number, results, code: code.into(), text: text.into() };
-                Output::Failed(Box::new(failure))
-            }
-        }
-    }
-
-    /// The same, to be kept.
-    fn to_journal(&self) -> pylm_journal::Output {
-        match self {
-            Output::Result { place, held, payload, .. } => {
-                pylm_journal::Output::Result { place: place.clone(), held: *held, payload: payload.clone() }
-            }
-            Output::Reply { payload, .. } => pylm_journal::Output::Reply { payload: payload.clone() },
-            Output::Done { results, .. } => pylm_journal::Output::Done { results: *results },
-            Output::Failed(failure) => pylm_journal::Output::Failed {
-                results: failure.results,
-                code: failure.code.as_str().into(),
-                text: failure.text.as_str().into(),
-            },
-        }
-    }
-}
-
-impl Stream {
-    /// Hands over what was not: new outputs, and what the client has acknowledged.
-    pub fn keep(&mut self, keeper: &mut Keeper) {
-        let job = self.identity;
-        for (serial, output) in self.unkept() {
-            let (serial, number, output) = (*serial, output.number(), output.to_journal());
-            keeper.keep(Record::Output { job, serial, number, output });
-        }
-        if let Some(below) = self.newly_acknowledged() {
-            keeper.keep(Record::Acknowledged { job, below });
-        }
-    }
-
-    /// What its messages share.
-    pub fn terms(&self) -> Box<JobHeader> {
-        let (window, window_bytes) = self.window();
-        Box::new(JobHeader {
-            identity: self.identity,
-            client: self.header.client.as_str().into(),
-            pipeline: self.header.pipeline.as_str().into(),
-            function: self.header.function.as_str().into(),
-            stage: self.header.stage,
-            window,
-            window_bytes,
-            timeout: self.timeout.map_or(0, |timeout| timeout.as_millis() as u64),
-            max_message: self.max_message,
-            ..JobHeader::default()
-        })
     }
 }
