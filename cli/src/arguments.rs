@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Tied(TiedArguments),
     /// Look at plugins
     Plugin(PluginArguments),
+    /// Look at the journal of a node that does not run
+    Journal(crate::journal::JournalArguments),
     /// Write a completion script for a shell to standard output
     Completions(CompletionsArguments),
     /// Write the manual page to standard output
@@ -285,6 +287,7 @@ pub(crate) enum Page {
     Up,
     Graph,
     Plugin,
+    Journal,
 }
 
 /// The stages of a call as the protocol writes them: `server.function`, separated by spaces.

@@ -1,4 +1,4 @@
-//! The program `pylm`: jobs, cache, plugins and clusters from the command line. A file for each subcommand.
+//! The program `pylm`: jobs, cache, plugins, clusters and journals from the command line. A file for each subcommand.
 
 mod arguments;
 mod cache;
@@ -8,6 +8,7 @@ mod duration;
 mod failure;
 mod interrupt;
 mod job;
+mod journal;
 mod man;
 mod node;
 mod plugin;
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
         Command::Graph(arguments) => cluster::graph(&arguments),
         Command::Tied(arguments) => cluster::tied(&arguments),
         Command::Plugin(arguments) => plugin::plugin(&arguments),
+        Command::Journal(arguments) => journal::journal(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     };

@@ -7,7 +7,7 @@ pub mod batch;
 pub mod codes;
 pub mod palm;
 pub mod record;
-mod varint;
+pub mod varint;
 
 pub use batch::{BatchReader, BatchWriter};
 pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};

@@ -31,7 +31,7 @@ pub enum DecodeError {
 
 /// Appends `value` to `out`.
 #[inline]
-pub(crate) fn write(mut value: u64, out: &mut Vec<u8>) {
+pub fn write(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -39,37 +39,41 @@ pub(crate) fn write(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// The number of bytes that [`write`] appends for `value`.
+/// The number of bytes that [`write()`] appends for `value`.
 #[inline]
-pub(crate) fn len(value: u64) -> usize {
+pub fn len(value: u64) -> usize {
     (70 - (value | 1).leading_zeros() as usize) / 7
 }
 
 /// A cursor over bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// A cursor at the first of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Reader { bytes, at: 0 }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether all has been read.
+    pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
+    /// The next byte.
     #[inline]
-    pub(crate) fn octet(&mut self) -> Result<u8, DecodeError> {
+    pub fn octet(&mut self) -> Result<u8, DecodeError> {
         let octet = *self.bytes.get(self.at).ok_or(DecodeError::Truncated)?;
         self.at += 1;
         Ok(octet)
     }
 
+    /// The next integer.
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+    pub fn varint(&mut self) -> Result<u64, DecodeError> {
         let first = self.octet()?;
         if first < 0x80 {
             return Ok(u64::from(first));
@@ -91,7 +95,7 @@ impl<'a> Reader<'a> {
 
     /// The next `count` bytes.
     #[inline]
-    pub(crate) fn take(&mut self, count: u64) -> Result<&'a [u8], DecodeError> {
+    pub fn take(&mut self, count: u64) -> Result<&'a [u8], DecodeError> {
         let count = usize::try_from(count).map_err(|_| DecodeError::Truncated)?;
         let end = self.at.checked_add(count).ok_or(DecodeError::Truncated)?;
         let taken = self.bytes.get(self.at..end).ok_or(DecodeError::Truncated)?;
@@ -99,13 +103,26 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// How many bytes are left.
+    pub fn remaining(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// All bytes that are left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at = self.bytes.len();
+        rest
+    }
+
     /// A length, and that many bytes.
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let count = self.varint()?;
         self.take(count)
     }
 
-    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+    /// A length, and that many bytes of UTF-8.
+    pub fn string(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotUtf8)
     }
 }

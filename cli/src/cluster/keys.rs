@@ -76,6 +76,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("max-attempts", Kind::Number),
     flag("function-wait", Kind::Number),
     flag("client-grace", Kind::Number),
+    flag("keep", Kind::Number),
     flag("drain-limit", Kind::Number),
     flag("pylm-zero", Kind::Text),
     flag("pylm-functions", Kind::List),

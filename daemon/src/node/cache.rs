@@ -21,6 +21,9 @@ pub enum CacheError {
     /// The key is one that peers discover the node by.
     #[error("the key {0:?} is read-only: choose another one")]
     ReadOnly(String),
+    /// The journal could not keep it.
+    #[error("the node's journal takes nothing for now: {0}")]
+    Unkept(String),
 }
 
 /// The cache of one node.

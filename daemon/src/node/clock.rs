@@ -35,9 +35,9 @@ impl Router {
             .clients
             .iter()
             .filter(|(key, client)| match client {
-                Client::Native(stream) => {
-                    stream.lost.is_some_and(|since| now.duration_since(since) >= self.config.client_grace)
-                }
+                Client::Native(stream) => stream
+                    .lost
+                    .is_some_and(|since| now.duration_since(since) >= self.patience_for(*key, stream)),
                 // They are closed with their context.
                 Client::Followed(_) => false,
                 Client::Pylm(stream) => {
@@ -57,6 +57,9 @@ impl Router {
 
     /// Ends what waited in vain for somebody to offer its function, or to follow its topic.
     fn expire_unoffered(&mut self, now: Instant) {
+        if self.awaits_hosts_until.is_some_and(|until| now < until) {
+            return;
+        }
         for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
             match part.relay.map(|relay| *relay) {
                 None => {

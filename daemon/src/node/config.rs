@@ -2,6 +2,7 @@
 
 use pylm_plugin_host::PluginSet;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where messages come from, if not from clients.
@@ -48,6 +49,10 @@ pub struct NodeConfig {
     pub function_wait: Duration,
     /// How long a job whose client is lost is kept for it.
     pub client_grace: Duration,
+    /// The folder of its journal.
+    pub journal: Option<PathBuf>,
+    /// How long a job is kept, with a journal, whose client is lost and has not had everything.
+    pub keep: Duration,
     /// The functions that pylm workers have; `None`: all that no native host offers.
     pub pylm_functions: Option<Vec<String>>,
     /// What a pylm worker's `0` is.

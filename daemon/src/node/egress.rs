@@ -17,7 +17,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub enum Client {
     /// A native client.
-    Native(Stream),
+    Native(Box<Stream>),
     /// A pylm client.
     Pylm(PylmStream),
     /// An earlier node that this one follows.
@@ -172,6 +172,9 @@ impl Router {
             *client.dirty() = false;
             let backed_up = match client {
                 Client::Native(stream) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        stream.keep(keeper);
+                    }
                     if let Some(session) = stream.session {
                         self.sessions.fill(session, |batch| stream.fill(batch));
                     }

@@ -3,7 +3,7 @@
 use super::bounds::HOST_BYTES;
 use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
-use super::running::{Command, Node};
+use super::running::{Command, Node, StartError};
 use crate::gateway::{Gateway, GatewayFlags};
 use crate::host::options::PluginSetting;
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, WebUrl, plugins};
@@ -45,7 +45,8 @@ Examples:
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
 capitals. The flag wins, then the environment, then the file.
 
-Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration or plugin."
+Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration, plugin or
+journal."
 )]
 pub struct Flags {
     /// A plugin whose hooks the node runs, and --workers the functions: a path, a file name, or a bare name; can be repeated
@@ -73,6 +74,9 @@ pub struct Flags {
     /// The name of the node, which pylm clients check
     #[arg(long, default_value = "server")]
     name: String,
+    /// Keep accepted messages, results that were not taken, and the cache in this folder, so that they survive a crash
+    #[arg(long, value_name = "FOLDER")]
+    journal: Option<PathBuf>,
     /// Read settings from this file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -117,6 +121,9 @@ pub struct Flags {
     /// How long a job is kept for a client whose connection is lost, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
     client_grace: u64,
+    /// How long a job is kept, with --journal, whose client is lost and has not had everything, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, help_heading = "Bounds")]
+    keep: u64,
     /// How long the node goes on after SIGTERM to finish what is under way, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
     drain_limit: u64,
@@ -202,7 +209,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("pylmd: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(StartError::Journal(_)) => ExitCode::from(WRONG_USAGE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -230,6 +240,8 @@ impl Flags {
             max_attempts: self.max_attempts,
             function_wait: Duration::from_secs(self.function_wait),
             client_grace: Duration::from_secs(self.client_grace),
+            journal: self.journal.clone(),
+            keep: Duration::from_secs(self.keep),
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,

@@ -3,6 +3,7 @@
 use super::egress::Client;
 use super::ledger::{JobKey, MessageKey, OpenMessage};
 use super::router::Router;
+use pylm_journal::Record;
 
 impl Router {
     /// Ends what has not ended of a job.
@@ -29,6 +30,7 @@ impl Router {
         match self.clients.remove(job) {
             Some(Client::Native(stream)) => {
                 self.jobs_by_identity.remove(&stream.identity);
+                self.keep(Record::Closed { job: stream.identity });
                 if let Some(session) = stream.session.and_then(|session| self.sessions.get_mut(session)) {
                     session.jobs.remove(&stream.number);
                 }

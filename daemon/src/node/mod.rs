@@ -16,6 +16,7 @@ mod hook;
 mod hosts;
 mod ingress;
 mod jobs;
+mod keeper;
 mod ledger;
 mod message;
 mod native;

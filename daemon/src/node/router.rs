@@ -7,6 +7,7 @@ use super::egress::Client;
 use super::follow::Followed;
 use super::gather::Gatherer;
 use super::hosts::Host;
+use super::keeper::Keeper;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
 use super::native::sessions::Sessions;
 use super::pylm::clients::{Directory, Line};
@@ -39,6 +40,8 @@ pub struct Router {
     pub(crate) sessions: Sessions,
     pub(crate) ledger: Ledger,
     pub(crate) cache: Cache,
+    /// The journal, where there is one.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) hosts: SecondaryMap<HostKey, Host>,
     pub(crate) hosts_by_peer: HashMap<Uuid, HostKey>,
     pub(crate) clients: SecondaryMap<JobKey, Client>,
@@ -67,6 +70,8 @@ pub struct Router {
     /// Something may have become possible to dispatch.
     pub(crate) undispatched: bool,
     pub(crate) draining: bool,
+    /// Until when functions may be missing, as the node goes on with messages of an earlier run.
+    pub(crate) awaits_hosts_until: Option<Instant>,
     pub(crate) garbage: u64,
     pub(super) db_ready: bool,
     pub(super) worker_pull_ready: bool,
@@ -86,11 +91,16 @@ pub struct Router {
 
 impl Router {
     pub(crate) fn new(config: NodeConfig, inbox: Receiver<Command>) -> Result<Self, StartError> {
+        let poller = Poller::new()?;
+        let run = Uuid::new_v4();
+        // Before peers can come: what they are told is in it.
+        let journal = config.journal.as_deref();
+        let journal = journal.map(|folder| Keeper::open(folder, run, poller.waker())).transpose()?;
+        let (keeper, recovered) = journal.unzip();
         let context = Context::new()?;
         let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
         let worker_pull = bind(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
         let ports = Ports::bind(&context, &config)?;
-        let poller = Poller::new()?;
         let now = Instant::now();
         let mut lines = Vec::with_capacity(ports.clients.len());
         for (pull, publisher) in ports.clients {
@@ -118,13 +128,13 @@ impl Router {
             watch(worker.monitor.fd(), Source::Monitor(place))?;
         }
         let followed = config.from.iter().map(|from| Followed::new(from.clone(), now)).collect();
-        let run = Uuid::new_v4();
         let scatterer = Scatterer::start(&config.plugins, poller.waker())?;
         let gatherer = Gatherer::start(&config.plugins, poller.waker())?;
         let rules = Rules { max_attempts: config.max_attempts, gathers: gatherer.is_some() };
         let mut router = Router {
             ledger: Ledger::new(rules),
             cache: Cache::new(config.cache_bytes),
+            keeper,
             config,
             db,
             worker_pull,
@@ -149,6 +159,7 @@ impl Router {
             run_mark: run.as_u64_pair().0,
             undispatched: false,
             draining: false,
+            awaits_hosts_until: None,
             garbage: 0,
             db_ready: true,
             worker_pull_ready: true,
@@ -162,6 +173,9 @@ impl Router {
             context,
         };
         router.preset_cache();
+        if let Some(recovered) = recovered {
+            router.recover(recovered, now);
+        }
         Ok(router)
     }
 
@@ -217,6 +231,11 @@ impl Router {
 
     /// Routes until the node is told to end; whether nothing was under way then.
     pub(crate) fn run(mut self) -> bool {
+        let is_all_ended = self.route();
+        self.close_journal() && is_all_ended
+    }
+
+    fn route(&mut self) -> bool {
         let mut ready = Vec::new();
         let mut next_tick = Instant::now() + TICK;
         loop {
@@ -229,6 +248,7 @@ impl Router {
                 Err(TryRecvError::Empty) => {}
             }
             self.read(now);
+            self.accept_waiting(now);
             self.take_parts(now);
             self.take_gathered();
             if std::mem::take(&mut self.relayed) {
@@ -264,6 +284,7 @@ impl Router {
     fn flush(&mut self, now: Instant) {
         self.abandon();
         self.flush_clients(now);
+        self.keep_turn();
         for key in self.sessions.flush(&self.db.socket, now) {
             self.lose_session(key, "its connection is gone", now);
         }

@@ -36,6 +36,9 @@ pub enum StartError {
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] pylm_journal::Error),
     /// The system refused a thread or a poller.
     #[error("cannot start the routing thread")]
     System(#[from] io::Error),
@@ -55,10 +58,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// Binds all sockets, and starts the routing thread.
+    /// Opens the journal, where there is one, binds all sockets, and starts the routing thread.
     ///
     /// # Errors
-    /// When an address cannot be bound, or the system has no thread to give.
+    /// When an address cannot be bound, the journal cannot be used, or the system has no thread to give.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         let (commands, inbox) = channel();
         let router = Router::new(config, inbox)?;

@@ -5,10 +5,12 @@ use super::sessions::SessionKey;
 use super::stream::Stream;
 use crate::node::bounds::{JOBS, WINDOW, WINDOW_BYTES};
 use crate::node::egress::Client;
+use crate::node::keeper::{Keeper, WaitingSubmit};
 use crate::node::ledger::JobKey;
 use crate::node::message::{Header, Message, Name};
 use crate::node::router::Router;
 use bytes::Bytes;
+use pylm_journal as journal;
 use pylm_protocol::codes::TOO_LARGE;
 use pylm_protocol::{JobState, Record, Role};
 use std::sync::Arc;
@@ -33,11 +35,19 @@ impl Router {
                 }
             }
             Record::Open { .. } => self.open(session, record)?,
-            Record::Finish { .. } => {}
+            Record::Finish { job, count } => {
+                if let Some((_, stream)) = self.stream(session, job) {
+                    let job = stream.identity;
+                    self.keep(journal::Record::Finished { job, count });
+                }
+            }
             Record::Cancel { job } => {
                 if let Some((key, stream)) = self.stream(session, job) {
                     stream.clear();
+                    stream.cancelled = true;
+                    let identity = stream.identity;
                     self.cancel(key);
+                    self.keep(journal::Record::Cancelled { job: identity });
                     self.sessions.say(session, &Record::Cancelled { job });
                 }
             }
@@ -107,8 +117,10 @@ impl Router {
                 };
                 let refused = self.function_of(&header).err();
                 let key = self.ledger.open_job();
-                let stream = Stream::new(identity, job, session, Arc::new(header), refused);
-                self.clients.insert(key, Client::Native(stream));
+                let mut stream = Stream::new(identity, Arc::new(header), refused);
+                stream.number = job;
+                stream.session = Some(session);
+                self.clients.insert(key, Client::Native(Box::new(stream)));
                 self.jobs_by_identity.insert(identity, key);
                 key
             }
@@ -120,7 +132,11 @@ impl Router {
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
         stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
-        let state = if known.is_some() { JobState::Known } else { JobState::New };
+        let state = match known {
+            Some(_) if stream.cancelled => JobState::Cancelled,
+            Some(_) if !std::mem::take(&mut stream.doubtful) => JobState::Known,
+            _ => JobState::New,
+        };
         let opened = Record::Opened {
             job,
             state,
@@ -130,6 +146,9 @@ impl Router {
             window_bytes: WINDOW_BYTES,
         };
         self.sessions.say(session, &opened);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep(journal::Record::JobOpened(stream.terms()));
+        }
         self.touch(key);
         Ok(())
     }
@@ -149,14 +168,52 @@ impl Router {
         if self.draining {
             return Ok(());
         }
-        let max_message = self.config.max_message;
+        let is_full = self.keeper.as_ref().is_some_and(Keeper::is_full);
         let Some((key, stream)) = self.stream(session, job) else { return Ok(()) };
-        if number < stream.next {
+        if number < stream.expected() || stream.cancelled {
             return Ok(());
         }
+        let has_to_wait = is_full || !stream.waiting.is_empty();
+        let waiting = stream.waiting.len() as u64;
+        let under_way = self.ledger.job(key).map_or(0, |job| job.counts.under_way);
+        if under_way + waiting >= 2 * WINDOW {
+            return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
+        }
+        if !has_to_wait {
+            self.accept_submit(key, number, cache, payload, now);
+        } else if let (Some(Client::Native(stream)), Some(keeper)) =
+            (self.clients.get_mut(key), &mut self.keeper)
+        {
+            if stream.waiting.is_empty() {
+                keeper.wait(key);
+            }
+            stream.waiting.push_back(WaitingSubmit { number, cache: cache.into(), payload });
+        }
+        Ok(())
+    }
+
+    /// Accepts a message of a native client.
+    #[inline]
+    pub(crate) fn accept_submit(
+        &mut self,
+        key: JobKey,
+        number: u64,
+        cache: &str,
+        payload: Bytes,
+        now: Instant,
+    ) {
+        let max_message = self.config.max_message;
+        let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return };
         stream.next = number + 1;
         stream.submitted += 1;
-        let first = stream.submitted == stream.told + 1;
+        if stream.submitted == stream.told + 1
+            && let Some(open) = stream.session.and_then(|session| self.sessions.get_mut(session))
+        {
+            open.submitted.push(key);
+        }
+        if stream.known.remove(&number) {
+            return;
+        }
         let message = Message {
             header: Arc::clone(&stream.header),
             cache: (!cache.is_empty()).then(|| cache.into()),
@@ -167,27 +224,27 @@ impl Router {
         } else {
             stream.refused.clone()
         };
-        if first && let Some(open) = self.sessions.get_mut(session) {
-            open.submitted.push(key);
-        }
-        let under_way = self.ledger.job(key).map_or(0, |job| job.counts.under_way);
-        if under_way >= 2 * WINDOW {
-            return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
+        if let Some(keeper) = &mut self.keeper {
+            let (job, payload) = (stream.identity, message.payload.clone());
+            keeper.keep(journal::Record::Accepted { job, number, cache: cache.into(), payload });
         }
         self.accept(key, number, message, refused, now);
-        Ok(())
     }
 
-    /// Tells a client how many of its Submits were accepted.
-    pub(super) fn tell_accepted(&mut self, session: SessionKey) {
+    /// Tells a client how many of its Submits were accepted: at once, or when they are on disk.
+    pub(crate) fn tell_accepted(&mut self, session: SessionKey) {
         let Some(open) = self.sessions.get_mut(session) else { return };
         if open.role != Role::Client {
             return;
         }
         for key in std::mem::take(&mut open.submitted) {
             if let Some(Client::Native(stream)) = self.clients.get_mut(key) {
-                let record = Record::Accepted { job: stream.number, submitted: stream.submitted };
                 stream.told = stream.submitted;
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.tell_when_durable(session, key, stream.submitted);
+                    continue;
+                }
+                let record = Record::Accepted { job: stream.number, submitted: stream.submitted };
                 self.sessions.say(session, &record);
             }
         }

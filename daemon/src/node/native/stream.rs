@@ -2,12 +2,13 @@
 
 use super::sessions::SessionKey;
 use crate::node::ingress::Refusal;
+use crate::node::keeper::WaitingSubmit;
 use crate::node::ledger::MessageKey;
 use crate::node::message::Header;
 use bytes::Bytes;
 use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, Payload, Place, Record};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -123,9 +124,25 @@ pub struct Stream {
     pub deadlines: VecDeque<(Instant, MessageKey)>,
     /// The largest payload that its client takes, in bytes.
     pub max_message: u64,
+    /// All of its messages have ended so, and no output is wanted any more.
+    pub cancelled: bool,
+    /// The journal has lost something: the client is asked for all that has not ended, when it comes.
+    pub doubtful: bool,
+    /// Messages that are here, among those that the client is asked for.
+    pub known: HashSet<u64>,
+    /// Submits that wait until the journal takes them.
+    pub waiting: VecDeque<WaitingSubmit>,
     window: u64,
     window_bytes: u64,
-    outputs: VecDeque<Output>,
+    /// Each with its serial, its place among all outputs that the job ever had.
+    outputs: VecDeque<(u64, Output)>,
+    next_serial: u64,
+    /// How many of `outputs` were handed to the journal.
+    kept: usize,
+    /// The outputs that the client has acknowledged have lower serials.
+    taken_below: u64,
+    /// The same, as the journal knows it.
+    kept_below: u64,
     /// How many outputs were acknowledged: the count of `outputs`' first.
     acknowledged: u64,
     /// How many of `outputs` were sent in this session.
@@ -137,19 +154,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream with no outputs.
-    pub fn new(
-        identity: Uuid,
-        number: u32,
-        session: SessionKey,
-        header: Arc<Header>,
-        refused: Option<Refusal>,
-    ) -> Self {
+    /// A stream with no outputs, whose client is away.
+    pub fn new(identity: Uuid, header: Arc<Header>, refused: Option<Refusal>) -> Self {
         let function = header.call().map_or("", |call| call.function).into();
         Stream {
             identity,
-            number,
-            session: Some(session),
+            number: 0,
+            session: None,
             lost: None,
             header,
             function,
@@ -161,9 +172,17 @@ impl Stream {
             timeout: None,
             deadlines: VecDeque::new(),
             max_message: u64::MAX,
+            cancelled: false,
+            doubtful: false,
+            known: HashSet::new(),
+            waiting: VecDeque::new(),
             window: 1,
             window_bytes: 1,
             outputs: VecDeque::new(),
+            next_serial: 0,
+            kept: 0,
+            taken_below: 0,
+            kept_below: 0,
             acknowledged: 0,
             sent: 0,
             sent_bytes: 0,
@@ -178,6 +197,16 @@ impl Stream {
         self.window_bytes = window_bytes.max(1);
     }
 
+    /// The same, in outputs and in bytes.
+    pub fn window(&self) -> (u64, u64) {
+        (self.window, self.window_bytes)
+    }
+
+    /// The number that the next Submit has at least.
+    pub fn expected(&self) -> u64 {
+        self.waiting.back().map_or(self.next, |last| last.number + 1)
+    }
+
     /// The next message whose time is over.
     pub fn overdue(&mut self, now: Instant) -> Option<MessageKey> {
         let (deadline, message) = *self.deadlines.front()?;
@@ -186,19 +215,46 @@ impl Stream {
 
     /// Queues an output. The end of a message whose only result still waits becomes one record with it.
     pub fn push(&mut self, output: Output) {
-        if self.sent < self.outputs.len()
-            && let Some(last) = self.outputs.back_mut()
+        let len = self.outputs.len();
+        if self.sent < len
+            && self.kept < len
+            && let Some((_, last)) = self.outputs.back_mut()
             && last.merge(&output)
         {
             return;
         }
         self.waiting_bytes += output.bytes();
-        self.outputs.push_back(output);
+        self.outputs.push_back((self.next_serial, output));
+        self.next_serial += 1;
+    }
+
+    /// Queues an output that an earlier run has left.
+    pub fn restore(&mut self, serial: u64, output: Output) {
+        self.waiting_bytes += output.bytes();
+        self.outputs.push_back((serial, output));
+        self.kept += 1;
+    }
+
+    /// The serial of the next output is at least that.
+    pub fn count_from(&mut self, serial: u64) {
+        self.next_serial = self.next_serial.max(serial);
+    }
+
+    /// The outputs that were not handed to the journal, with their serials; from now on they were.
+    pub fn unkept(&mut self) -> impl Iterator<Item = &(u64, Output)> {
+        let first = std::mem::replace(&mut self.kept, self.outputs.len());
+        self.outputs.range(first..)
+    }
+
+    /// Below which serial the client has acknowledged all outputs, where the journal does not know that yet; from now on it does.
+    pub fn newly_acknowledged(&mut self) -> Option<u64> {
+        let below = std::mem::replace(&mut self.kept_below, self.taken_below);
+        (below < self.taken_below).then_some(self.taken_below)
     }
 
     /// Writes what the client has room for into its batch, until that is full; whether more could be written.
     pub fn fill(&mut self, batch: &mut BatchWriter) -> bool {
-        while let Some(output) = self.outputs.get(self.sent) {
+        while let Some((_, output)) = self.outputs.get(self.sent) {
             let bytes = output.bytes();
             let room = (self.sent as u64) < self.window && self.sent_bytes + bytes <= self.window_bytes;
             if !room && self.sent > 0 {
@@ -240,9 +296,11 @@ impl Stream {
     /// The client has taken that many outputs in all.
     pub fn acknowledge(&mut self, outputs: u64) {
         while self.acknowledged < outputs && self.sent > 0 {
-            let Some(output) = self.outputs.pop_front() else { return };
+            let Some((serial, output)) = self.outputs.pop_front() else { return };
             self.acknowledged += 1;
             self.sent -= 1;
+            self.kept = self.kept.saturating_sub(1);
+            self.taken_below = self.taken_below.max(serial + 1);
             self.sent_bytes -= output.bytes();
         }
     }
@@ -263,11 +321,15 @@ impl Stream {
         self.lost = None;
         self.submitted = 0;
         self.told = 0;
+        // The client submits them again.
+        self.waiting.clear();
     }
 
-    /// Drops all outputs.
+    /// Drops all outputs, and what was not accepted.
     pub fn clear(&mut self) {
         self.outputs.clear();
+        self.waiting.clear();
+        self.kept = 0;
         self.sent = 0;
         self.sent_bytes = 0;
         self.waiting_bytes = 0;

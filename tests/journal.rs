@@ -1,0 +1,317 @@
+//! A node with a journal that is killed, or whose disk takes nothing, goes on with all that it had accepted.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pylm_client::Error;
+use pylm_tests::checked_job::CheckedJob;
+use pylm_tests::deadline::{Deadline, deadline};
+use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::process::Process;
+use pylm_tests::programs::{Profile, programs};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(40);
+/// All of them fit into a job's window.
+const COUNT: u64 = 4_000;
+
+fn limit() -> Deadline {
+    // The first test also builds the programs.
+    deadline(Duration::from_secs(900))
+}
+
+/// A folder for a journal, and what tells a node of it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Folder(TempDir::new().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn start(&self) -> Node {
+        Node::start(&self.flags())
+    }
+
+    /// The node again, after its end.
+    fn start_again(&self, node: &Node) -> Node {
+        node.start_again(Profile::Debug, &self.flags())
+    }
+
+    fn flags(&self) -> [&str; 4] {
+        ["--journal", self.path().to_str().unwrap(), "--function-wait", "60"]
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut segments: Vec<_> =
+            entries.filter(|path| path.extension().is_some_and(|ending| ending == "segment")).collect();
+        segments.sort();
+        segments
+    }
+
+    /// Waits until the journal has these bytes.
+    #[track_caller]
+    fn wait_for(&self, bytes: &[u8]) {
+        wait_until("the bytes are in the journal", || {
+            self.segments().iter().any(|segment| {
+                let content = fs::read(segment).unwrap_or_default();
+                content.windows(bytes.len()).any(|window| window == bytes)
+            })
+        });
+    }
+
+    /// What `pylm journal check` says, and its exit code.
+    fn check(&self) -> (Option<i32>, String) {
+        let program = programs(Profile::Debug).program("pylm");
+        let plan = Process::plan("pylm journal", program);
+        let mut process = plan.args(["journal", "check", self.path().to_str().unwrap()]).start();
+        let code = process.wait(PATIENCE).code();
+        (code, process.stdout_lines().join("\n"))
+    }
+}
+
+fn host(node: &Node) -> WorkerHost {
+    WorkerHost::start(&node.db, &["testing"], "host", &[])
+}
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "it has not come to this within {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn job() -> CheckedJob {
+    CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, COUNT) }
+}
+
+/// Changes the last byte that was written, as a write that was not finished leaves it.
+fn damage_tail(segment: &Path) {
+    let mut content = fs::read(segment).unwrap();
+    let last = content.iter().rposition(|&byte| byte != 0).unwrap();
+    content[last] ^= 0xFF;
+    fs::write(segment, content).unwrap();
+}
+
+#[test]
+fn a_node_that_is_killed_goes_on_and_every_answer_comes_once() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let _host = host(&node);
+    let job = job().start(&node.db);
+    for results in [200, 1_500] {
+        job.wait_for(results, PATIENCE);
+        node.process.kill();
+        let (code, summary) = folder.check();
+        assert_eq!(code, Some(0), "{summary}");
+        node = folder.start_again(&node);
+        node.process.wait_for_line("going on with what the journal has jobs=1", PATIENCE);
+    }
+    job.assert_every_answer_once(PATIENCE);
+    let account = node.end(END);
+    assert_eq!((account.failed, account.cancelled), (0, 0));
+    let (code, summary) = folder.check();
+    assert_eq!(code, Some(0), "{summary}");
+}
+
+#[test]
+fn what_was_accepted_is_run_also_when_its_client_and_the_node_were_killed() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let files: Vec<_> = (0..20).map(|number| folder.path().join(format!("made-by-{number}"))).collect();
+    let lines: Vec<_> = files.iter().map(|file| format!("0 {}\n", file.display())).collect();
+    let program = programs(Profile::Debug).program("pylm");
+    let plan = Process::plan("pylm job", program);
+    let mut client = plan.args(["job", "--db", &*node.db, "server.crash"]).start();
+    client.write_stdin(lines.concat().as_bytes());
+    // Nobody offers the function yet.
+    folder.wait_for(lines.last().unwrap().trim().as_bytes());
+    client.kill();
+    node.process.kill();
+
+    node = folder.start_again(&node);
+    node.process.wait_for_line("messages=20", PATIENCE);
+    let _host = host(&node);
+    wait_until("every message was run", || files.iter().all(|file| file.exists()));
+    assert_eq!(node.end(END).done, 20);
+    let (code, summary) = folder.check();
+    assert_eq!(code, Some(0), "{summary}");
+
+    // What nobody took is still there.
+    let plain = Node::start(&folder.flags());
+    plain.process.wait_for_line("messages=0 outputs=20", PATIENCE);
+    plain.end(END);
+}
+
+#[test]
+fn a_job_that_nobody_comes_back_for_is_closed_after_its_time() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let times = ["--client-grace", "1", "--keep", "3"];
+    let node = Node::start(&[&folder.flags()[..], &times].concat());
+    let program = programs(Profile::Debug).program("pylm");
+    let mut client =
+        Process::plan("pylm job", program).args(["job", "--db", &*node.db, "server.echo"]).start();
+    client.write_stdin(b"a message to be kept\n");
+    folder.wait_for(b"a message to be kept");
+    client.kill();
+    let killed = Instant::now();
+    node.process.wait_for_line("did not come back", PATIENCE);
+    assert!(
+        killed.elapsed() > Duration::from_secs(2),
+        "it was closed after the time of jobs without a journal"
+    );
+    assert_eq!(node.end(END).cancelled, 1);
+    let plain = Node::start(&folder.flags());
+    let told = plain.process.find_line(Duration::ZERO, |line| line.contains("going on with"));
+    assert_eq!(told, None);
+    plain.end(END);
+}
+
+#[test]
+fn the_cache_survives() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let host = host(&node);
+    let client = node.client();
+    client.cache().set("native", "first").unwrap();
+    client.cache().set("native", "second").unwrap();
+    client.cache().set("gone", "for ever").unwrap();
+    client.cache().delete("gone").unwrap();
+    client.eval("server.set", "function=from a function").unwrap();
+    folder.wait_for(b"from a function");
+    drop((client, host));
+    node.process.kill();
+
+    node = folder.start_again(&node);
+    let client = node.client();
+    assert_eq!(client.cache().get("native").unwrap().unwrap(), "second");
+    assert_eq!(client.cache().get("function").unwrap().unwrap(), "from a function");
+    assert_eq!(client.cache().get("gone").unwrap(), None);
+    drop(client);
+    node.end(END);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_stops_the_source_until_it_does_again() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let node = folder.start();
+    let _host = host(&node);
+    // More than a window, so that there are messages to be accepted when the disk is full.
+    let job = CheckedJob { count: 3 * COUNT, ..job() }.start(&node.db);
+    job.wait_for(200, PATIENCE);
+    let id = Pid::from_raw(node.process.id()).unwrap();
+    let before = prlimit(Some(id), Resource::Fsize, Rlimit { current: Some(4_096), maximum: None }).unwrap();
+    node.process.wait_for_line("the journal takes no new messages for now", PATIENCE);
+    // What was accepted before goes on to its end, and nothing more.
+    let (mut results, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_secs(1) {
+        sleep(Duration::from_millis(10));
+        if job.progress().results != results {
+            (results, since) = (job.progress().results, Instant::now());
+        }
+    }
+    assert!(results < 3 * COUNT - 1_000, "messages were accepted all the same: {results} results");
+    let client = node.client();
+    match client.cache().set("key", "value") {
+        Err(Error::CacheRefused(reason)) => assert!(reason.contains("journal"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    prlimit(Some(id), Resource::Fsize, before).unwrap();
+    node.process.wait_for_line("the journal takes messages again", PATIENCE);
+    wait_until("the cache takes values again", || client.cache().set("key", "value").is_ok());
+    job.assert_every_answer_once(PATIENCE);
+    drop(client);
+    assert_eq!(node.end(END).done, 3 * COUNT);
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start_loses_nothing() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let node = folder.start();
+    let _host = host(&node);
+    let id = Pid::from_raw(node.process.id()).unwrap();
+    let before = prlimit(Some(id), Resource::Fsize, Rlimit { current: Some(0), maximum: None }).unwrap();
+    // The journal only notices when it writes.
+    let noticed = node.client();
+    let (sender, results) = noticed.job("server.echo", pylm_client::JobOptions::new());
+    sender.send("first").unwrap();
+    node.process.wait_for_line("the journal takes no new messages for now", PATIENCE);
+    let job = CheckedJob::new(1, COUNT).start(&node.db);
+    // Word of it has come to the node, and back.
+    node.client().cache().get("name").unwrap();
+    prlimit(Some(id), Resource::Fsize, before).unwrap();
+    job.assert_every_answer_once(PATIENCE);
+    drop(sender);
+    assert_eq!(results.count(), 2, "a result and the end");
+    drop(noticed);
+    assert_eq!(node.end(END).done, COUNT + 1);
+}
+
+#[test]
+fn a_damaged_tail_is_cut_and_told() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let _host = host(&node);
+    let job = job().start(&node.db);
+    job.wait_for(500, PATIENCE);
+    node.process.kill();
+    damage_tail(folder.segments().last().unwrap());
+    node = folder.start_again(&node);
+    node.process.wait_for_line("were not finished", PATIENCE);
+    job.assert_every_answer_once(PATIENCE);
+    assert_eq!(node.end(END).failed, 0);
+}
+
+#[test]
+fn what_is_damaged_is_sent_again_by_a_client_that_comes_back() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let _host = host(&node);
+    let job = job().start(&node.db);
+    job.wait_for(500, PATIENCE);
+    node.process.kill();
+    let segment = &folder.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    let used = content.iter().rposition(|&byte| byte != 0).unwrap();
+    for part in 1..20 {
+        content[part * used / 20] ^= 0xFF;
+    }
+    fs::write(segment, content).unwrap();
+    assert_eq!(folder.check().0, Some(1));
+    node = folder.start_again(&node);
+    node.process.wait_for_line("are damaged", PATIENCE);
+    job.assert_every_answer_once(PATIENCE);
+    assert_eq!(node.end(END).failed, 0);
+}
+
+#[test]
+fn a_second_node_does_not_take_the_journal_of_the_first() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let node = folder.start();
+    let program = programs(Profile::Debug).program("pylmd");
+    let mut second = Process::plan("pylmd", program).args(folder.flags()).start();
+    assert_eq!(second.wait(PATIENCE).code(), Some(2));
+    second.wait_for_line("pylmd: ", PATIENCE);
+    node.end(END);
+}
