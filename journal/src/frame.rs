@@ -1,8 +1,10 @@
 //! Frames: what is written and checked as a whole.
 //!
-//!     frame  = marker crc length body       ; 4, 4 and 8 bytes, the lowest first; length counts the body
-//!     body   = kind first lag count *record ; varints
-//!     record = length *OCTET                ; length is a varint
+//! ```text
+//! frame  = marker crc length body       ; 4, 4 and 8 bytes, the lowest first; length counts the body
+//! body   = kind first lag count *record ; varints
+//! record = length *OCTET                ; length is a varint
+//! ```
 //!
 //! The marker is the segment's own, and the CRC covers the segment's salt and the frame's place beside length and body: what a
 //! file held before, or a journal that somebody sends as a message, is never taken for a frame.

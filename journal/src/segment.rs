@@ -1,7 +1,9 @@
 //! A segment: one file of the journal, with a head that says which one it is, and frames behind that.
 //!
-//!     segment = head head *frame            ; the head twice, so that one damaged sector of bytes does not cost the file
-//!     head    = magic version crc number first salt
+//! ```text
+//! segment = head head *frame            ; the head twice, so that one damaged sector of bytes does not cost the file
+//! head    = magic version crc number first salt
+//! ```
 //!
 //! `magic` is 8 bytes, `version` and `crc` 4, `number` and `first` 8, `salt` 16, integers the lowest byte first. `number`
 //! orders the segments. What older segments hold from sequence number `first` on does not count: it was written again here,

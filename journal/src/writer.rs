@@ -236,9 +236,10 @@ impl Writer {
     /// Makes room for what comes, and tells how things are.
     fn prepare(&mut self) {
         let now = Instant::now();
-        if self.segments.has_spare() || now >= self.spare_at {
-            self.spare_at = now + self.retry;
+        if now >= self.spare_at {
             let trouble = self.segments.ensure_spare().err();
+            // After a failure only: a spare that has just come into use is to be followed by another at once.
+            self.spare_at = trouble.as_ref().map_or(now, |_| now + self.retry);
             self.tell(trouble.map(|error| format!("there is no room for another segment: {error}")));
         }
         self.shared.disk_bytes.store(self.segments.bytes(), Ordering::Relaxed);

@@ -75,7 +75,9 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
+/// Lays a journal out, as one that no process has open.
 fn write(folder: &Path, files: &[(PathBuf, Vec<u8>)]) {
+    fs::write(folder.join("lock"), "").unwrap();
     for (name, bytes) in files {
         fs::write(folder.join(name), bytes).unwrap();
     }
