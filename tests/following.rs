@@ -1,12 +1,16 @@
 //! Nodes that follow each other: what is promised for one holds for all of them, whichever process dies.
 
+use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
 use pylm_client::{Event, JobOptions};
+use pylm_protocol::palm::PalmMessage;
 use pylm_tests::checked_job::{CheckedJob, mixed};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::programs::Profile;
+use pylm_transport::{Context, Frames, Options, SocketKind};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(40);
@@ -207,6 +211,41 @@ fn what_nobody_follows_is_an_error_after_a_wait_and_who_comes_in_time_gets_it() 
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn who_follows_in_pylms_way_and_reads_late_gets_every_result_once() {
+    const COUNT: usize = 40_000;
+    let _limit = limit();
+    let first = Station::start("first", None, true, 1);
+    let context = Context::new().unwrap();
+    let options = Options { receive_high_water_mark: 10, ..Options::default() };
+    let follower = context.socket(SocketKind::Sub, &options).unwrap();
+    follower.subscribe(b"first").unwrap();
+    follower.connect(&first.node.publish).unwrap();
+    let client = first.node.client();
+    let (sender, results) = client.job("first.echo second.echo", JobOptions::new());
+    let sending = thread::spawn(move || {
+        for number in 0..COUNT {
+            sender.send(vec![number as u8; 1_000]).unwrap();
+        }
+        sender.finish();
+    });
+    let ended = thread::spawn(move || results.filter(|output| output.is_ok()).count());
+    thread::sleep(Duration::from_secs(1));
+    assert!(!ended.is_finished(), "what nobody has read counts as sent");
+    let (mut frames, mut seen) = (Frames::new(), BTreeSet::new());
+    while seen.len() < COUNT {
+        assert!(follower.wait_readable(Some(PATIENCE)).unwrap(), "{} results, and no more", seen.len());
+        while follower.recv(&mut frames).unwrap() {
+            let palm = PalmMessage::decode(&frames[1]).unwrap();
+            assert_eq!((&*frames[0], palm.stage), (&b"first"[..], 1));
+            assert!(seen.insert(palm.cache.to_owned()), "{} came twice", palm.cache);
+        }
+    }
+    sending.join().unwrap();
+    assert_eq!(ended.join().unwrap(), COUNT);
+    assert_eq!(first.node.end(END).done, COUNT as u64);
 }
 
 #[test]

@@ -14,10 +14,15 @@ use slotmap::{Key, KeyData};
 use std::time::Instant;
 
 impl Router {
+    /// Whether something may be dispatched that could not be before.
+    pub(super) fn may_dispatch(&self) -> bool {
+        // Results that hooks have not taken yet are bounded by making no more of them.
+        self.undispatched && !self.gatherer.as_ref().is_some_and(|gatherer| gatherer.is_full())
+    }
+
     /// Gives what waits to who has room.
     pub(crate) fn dispatch(&mut self) {
-        // Results that hooks have not taken yet are bounded by making no more of them.
-        if !self.undispatched || self.gatherer.as_ref().is_some_and(|gatherer| gatherer.is_full()) {
+        if !self.may_dispatch() {
             return;
         }
         self.undispatched = false;

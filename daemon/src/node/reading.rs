@@ -59,9 +59,10 @@ impl Router {
         *flag |= events.is_ok_and(|events| events.readable);
     }
 
-    /// Whether a socket that is to be read may have more.
+    /// Whether there is more to do at once: a socket that is to be read may have more, or sending has made room for more.
     pub(super) fn has_more(&self) -> bool {
         self.db_ready
+            || self.may_dispatch()
             || self.worker_pull_ready
             || self.lines.iter().any(|line| {
                 line.publisher_ready || line.monitor_ready || (line.pull_ready && self.reads(line))
