@@ -33,6 +33,22 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Read and change the cache of a node
     Cache(CacheArguments),
+    /// Tell how a node is: its sums, its hosts, and what waits for nobody
+    Status(StatusArguments),
+    /// List the open jobs of a node
+    #[command(after_long_help = "\
+Examples:
+      pylm jobs
+      pylm jobs --db tcp://192.0.2.1:5559 --json")]
+    Jobs(LookArguments),
+    /// Tell why a job does not move
+    Explain(ExplainArguments),
+    /// List the functions of a node with their hosts; `*` is any function that no other host offers
+    #[command(after_long_help = "\
+Examples:
+      pylm functions
+      pylm functions --json")]
+    Functions(LookArguments),
     /// Run the nodes and worker hosts that a file describes, on this machine, and end them together
     Up(UpArguments),
     /// Draw the flow of messages through a file's nodes, and tell what cannot work there
@@ -224,6 +240,47 @@ pub(crate) enum CacheAction {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+      pylm status
+      pylm status --check --within 5s || echo 'the node is stuck, or gone'
+      pylm status --json")]
+pub(crate) struct StatusArguments {
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exit code 1 and the reason when work waits, no host has any of it, and nothing moves; or when the node does not answer
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// With --check: for how long nothing is to have moved
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
+    pub(crate) within: Duration,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+/// A look at a node.
+#[derive(Debug, Args)]
+pub(crate) struct LookArguments {
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+      pylm explain 5f3a")]
+pub(crate) struct ExplainArguments {
+    /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PluginArguments {
     #[command(subcommand)]
     pub(crate) action: PluginAction,
@@ -284,6 +341,10 @@ pub(crate) enum Page {
     Job,
     Run,
     Cache,
+    Status,
+    Jobs,
+    Explain,
+    Functions,
     Up,
     Graph,
     Plugin,

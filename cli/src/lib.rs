@@ -13,6 +13,7 @@ mod man;
 mod node;
 mod plugin;
 mod run;
+mod status;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -24,6 +25,10 @@ pub fn run() -> ExitCode {
         Command::Job(arguments) => job::command::job(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Jobs(arguments) => status::jobs::jobs(&arguments),
+        Command::Explain(arguments) => status::explain::explain(&arguments),
+        Command::Functions(arguments) => status::functions::functions(&arguments),
         Command::Up(arguments) => cluster::up(&arguments),
         Command::Graph(arguments) => cluster::graph(&arguments),
         Command::Tied(arguments) => cluster::tied(&arguments),

@@ -41,6 +41,11 @@ impl Cache {
         Cache { preset: HashMap::new(), entries: HashMap::new(), used: 0, bound }
     }
 
+    /// How many keys were set, and the bytes that they use.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.entries.len(), self.used)
+    }
+
     /// Sets a read-only value.
     pub fn preset(&mut self, key: &str, value: &str) {
         self.preset.insert(key.to_owned(), Bytes::copy_from_slice(value.as_bytes()));

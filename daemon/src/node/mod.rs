@@ -26,6 +26,7 @@ mod route;
 mod router;
 mod running;
 mod scatter;
+mod snapshot;
 mod sockets;
 
 pub use config::{From, NodeConfig, PeerPorts};

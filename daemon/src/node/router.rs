@@ -17,6 +17,7 @@ use super::reading::Source;
 use super::route::NextHeaders;
 use super::running::{Addresses, Command, StartError};
 use super::scatter::Scatterer;
+use super::snapshot::STATUS_KEY;
 use super::sockets::{Bound, bind};
 use pylm_protocol::Record;
 use pylm_transport::{Context, Frames, Poller, SocketKind, Waker};
@@ -67,6 +68,8 @@ pub struct Router {
     pub(crate) run: Uuid,
     /// The same, as messages to pylm workers carry it.
     pub(crate) run_mark: u64,
+    /// Since when it runs.
+    pub(crate) started: Instant,
     /// Something may have become possible to dispatch.
     pub(crate) undispatched: bool,
     pub(crate) draining: bool,
@@ -157,6 +160,7 @@ impl Router {
             gatherer,
             run,
             run_mark: run.as_u64_pair().0,
+            started: now,
             undispatched: false,
             draining: false,
             awaits_hosts_until: None,
@@ -191,6 +195,8 @@ impl Router {
             ("worker_pull_address", &addresses.worker_pull),
             ("worker_push_address", &addresses.worker_push),
             (pylm_protocol::DISCOVERY_KEY, &version),
+            // Its value is made when it is asked for.
+            (STATUS_KEY, ""),
         ] {
             self.cache.preset(key, value);
         }

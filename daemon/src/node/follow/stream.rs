@@ -127,6 +127,11 @@ impl FollowedStream {
         self.outputs.len() >= FOLLOW_OUTBOX || self.bytes >= FOLLOW_OUTBOX_BYTES
     }
 
+    /// How many outputs wait.
+    pub fn waiting(&self) -> usize {
+        self.outputs.len()
+    }
+
     /// Whether nothing waits.
     pub fn is_flushed(&self) -> bool {
         self.outputs.is_empty()

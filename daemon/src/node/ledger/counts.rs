@@ -12,7 +12,7 @@ pub enum Outcome {
 }
 
 /// Messages of clients: accepted = done + failed + cancelled + under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Counts {
     /// All that were ever accepted.
     pub accepted: u64,

@@ -257,6 +257,12 @@ impl Functions {
         }
     }
 
+    /// How much waits in each lane: its job, its function, and how many parts.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (JobKey, FunctionKey, usize)> {
+        let waiting = self.lanes.values().filter(|lane| !lane.waiting.is_empty());
+        waiting.map(|lane| (lane.job, lane.function, lane.waiting.len()))
+    }
+
     /// Takes everything that waits for a function, with the lanes that it waited in.
     pub(super) fn take_waiting(&mut self, function: FunctionKey) -> (Vec<PartKey>, Vec<(JobKey, LaneKey)>) {
         let Some(entry) = self.functions.get_mut(function) else { return Default::default() };

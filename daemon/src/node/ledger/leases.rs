@@ -117,6 +117,7 @@ impl Ledger {
             return None;
         }
         lease.results += 1;
+        self.moves += 1;
         lease.result_bytes += payload.len() as u64;
         if lease.atomic || held || part.relay.as_ref().is_some_and(|relay| relay.held) {
             part.history().held.push((key, place, payload));

@@ -8,6 +8,7 @@ mod credit;
 mod functions;
 mod hosts;
 mod leases;
+mod look;
 mod messages;
 #[cfg(test)]
 mod model;
@@ -19,6 +20,7 @@ mod turns;
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
 pub use leases::{Ended, LeaseEnd, LeaseResult, Passed};
+pub use look::Waiting;
 pub use messages::{OpenMessage, Part, Settled};
 pub use relays::Relay;
 pub use turns::{Assignment, Unoffered};
@@ -94,6 +96,8 @@ pub struct Ledger {
     functions: Functions,
     topics: Topics,
     totals: Counts,
+    /// Leases, results and ends of messages, ever.
+    moves: u64,
 }
 
 impl Ledger {
@@ -109,6 +113,7 @@ impl Ledger {
             functions: Functions::default(),
             topics: Topics::default(),
             totals: Counts::default(),
+            moves: 0,
         }
     }
 
@@ -239,6 +244,7 @@ impl Ledger {
     pub fn end(&mut self, message: MessageKey, outcome: Outcome) -> Option<OpenMessage> {
         let message = self.messages.remove(message)?;
         self.totals.end(outcome);
+        self.moves += 1;
         if let Some(job) = self.jobs.get_mut(message.job) {
             job.counts.end(outcome);
         }

@@ -154,6 +154,7 @@ impl Ledger {
             atomic,
         });
         part.lease = Some(lease);
+        self.moves += 1;
         part.attempt += 1;
         if let Some(history) = &mut part.history {
             let History { held, orphans, .. } = &mut **history;

@@ -178,7 +178,7 @@ impl Router {
                 }
                 Record::Goodbye {} => self.bid_farewell(session, role, now),
                 Record::Get { call, key } => {
-                    let value = self.cache.get(key);
+                    let value = self.value(key, now);
                     let status = u32::from(value.is_none());
                     let payload = Payload(value.unwrap_or_default());
                     self.sessions.say(session, &Record::Answer { call, status, payload });

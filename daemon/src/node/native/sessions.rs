@@ -145,6 +145,11 @@ impl Sessions {
         self.by_peer.get(&peer).copied()
     }
 
+    /// What the peer of a session calls itself.
+    pub fn name(&self, key: SessionKey) -> Option<&str> {
+        self.sessions.get(key).map(|session| &*session.name)
+    }
+
     /// One session.
     pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.sessions.get_mut(key)

@@ -341,6 +341,11 @@ impl Stream {
         waiting > self.window.div_ceil(4) || self.waiting_bytes > self.window_bytes.div_ceil(4)
     }
 
+    /// How many outputs the client has not acknowledged.
+    pub fn waiting(&self) -> usize {
+        self.outputs.len()
+    }
+
     /// Whether the client has had everything.
     pub fn is_settled(&self) -> bool {
         self.outputs.is_empty()

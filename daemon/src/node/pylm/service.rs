@@ -79,7 +79,7 @@ impl Router {
                 line.publisher.address.clone()
             }
             "worker_push_address" => self.worker_port_of(peer, now).push.address.clone(),
-            _ => return self.cache.get(key),
+            _ => return self.value(key, now),
         };
         Some(address.into())
     }

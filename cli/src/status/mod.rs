@@ -1,0 +1,46 @@
+//! What a node knows of itself: `pylm status`, `jobs`, `explain` and `functions`.
+
+mod check;
+pub(crate) mod explain;
+pub(crate) mod functions;
+pub(crate) mod jobs;
+mod snapshot;
+mod words;
+
+use crate::arguments::StatusArguments;
+use crate::failure::{Failure, written};
+use crate::job::connect;
+use check::standstill;
+use snapshot::{Snapshot, json, parsed};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// `pylm status`: does what the arguments say.
+pub(crate) fn status(arguments: &StatusArguments) -> Result<ExitCode, Failure> {
+    let client = connect(&arguments.node)?;
+    let first = json(&client)?;
+    let now = parsed(&first)?;
+    if arguments.check {
+        // Nothing is to be waited for but time itself: whether anything moves is seen only over a while.
+        std::thread::sleep(arguments.within);
+        if let Some(reason) = standstill(&now, &parsed(&json(&client)?)?) {
+            return Err(Failure::Running(reason));
+        }
+    }
+    print(&if arguments.json { first } else { words::words(&now) })?;
+    client.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the node says of itself.
+fn look(node: &crate::arguments::NodeArguments) -> Result<(String, Snapshot), Failure> {
+    let client = connect(node)?;
+    let json = json(&client)?;
+    client.close();
+    let snapshot = parsed(&json)?;
+    Ok((json, snapshot))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    written(writeln!(io::stdout(), "{}", text.trim_end()))
+}

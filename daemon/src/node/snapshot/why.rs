@@ -1,0 +1,102 @@
+//! Why a job does not move, in one sentence.
+
+use crate::node::ledger::Waiting;
+use std::time::Duration;
+
+/// What is known of a job's state.
+#[derive(Debug, Default)]
+pub(super) struct Standing<'a> {
+    pub(super) under_way: u64,
+    /// What of it waits for hosts.
+    pub(super) waiting: &'a [Waiting<'a>],
+    /// Parts that are at hosts.
+    pub(super) leases: u64,
+    /// Outputs that the client has yet to take.
+    pub(super) outputs: usize,
+    pub(super) held: bool,
+    /// For how long the client has been away.
+    pub(super) away: Option<Duration>,
+    /// A pylm client that has not subscribed.
+    pub(super) is_deaf: bool,
+    /// A host may send no more results of it for now.
+    pub(super) is_starved: bool,
+}
+
+/// The sentence.
+pub(super) fn why(job: &Standing<'_>) -> String {
+    let unoffered = job.waiting.iter().find(|waiting| waiting.hosts == 0);
+    if let Some(away) = job.away.filter(|_| job.held || job.under_way == 0) {
+        return format!(
+            "its client is away for {} s, and {} wait for it",
+            away.as_secs(),
+            number(job.outputs, "output")
+        );
+    }
+    if job.is_deaf && job.outputs > 0 {
+        return format!("its client does not listen, and {} wait for it", number(job.outputs, "result"));
+    }
+    if job.held {
+        return format!("its client reads slowly: {} wait for it", number(job.outputs, "output"));
+    }
+    if let Some(Waiting { name, parts, is_topic, .. }) = unoffered {
+        let name = super::short(name);
+        let parts = number(*parts, "part");
+        return if *is_topic {
+            format!("nobody follows `{name}`: {parts} wait for it")
+        } else {
+            format!("no host offers `{name}`: {parts} wait for one")
+        };
+    }
+    if job.is_starved {
+        return "it waits for room: its results are to be taken before hosts send more".into();
+    }
+    let at_hosts = number(job.leases as usize, "part");
+    match job.waiting {
+        [Waiting { name, parts, .. }, ..] => format!(
+            "hosts of `{}` are busy: {} of this job wait, {at_hosts} of it at hosts",
+            super::short(name),
+            number(*parts, "part")
+        ),
+        [] if job.leases > 0 => format!("moving: {at_hosts} at hosts"),
+        [] if job.under_way > 0 => "moving: hooks of the node have its messages".into(),
+        [] if job.outputs > 0 => format!("its client has yet to take {}", number(job.outputs, "output")),
+        [] => "nothing of it is under way".into(),
+    }
+}
+
+fn number(count: usize, of: &str) -> String {
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::ledger::JobKey;
+
+    fn waits(hosts: usize, is_topic: bool) -> [Waiting<'static>; 1] {
+        [Waiting { job: JobKey::default(), name: "f", is_topic, parts: 3, hosts }]
+    }
+
+    #[test]
+    fn the_first_thing_in_its_way_is_told() {
+        let job = || Standing { under_way: 3, ..Standing::default() };
+        let says = |standing: Standing<'_>, words: &str| {
+            let text = why(&standing);
+            assert!(text.contains(words), "{text:?} does not say {words:?}");
+        };
+        says(Standing::default(), "nothing");
+        says(Standing { waiting: &waits(0, false), ..job() }, "no host offers `f`: 3 parts");
+        says(Standing { waiting: &waits(0, true), ..job() }, "nobody follows `f`");
+        says(Standing { waiting: &waits(2, false), leases: 1, ..job() }, "busy");
+        says(Standing { leases: 1, ..job() }, "moving: 1 part at hosts");
+        says(Standing { held: true, outputs: 9, waiting: &waits(0, false), ..job() }, "reads slowly");
+        says(
+            Standing { outputs: 9, away: Some(Duration::from_secs(4)), ..Standing::default() },
+            "away for 4 s",
+        );
+        says(Standing { leases: 1, away: Some(Duration::from_secs(4)), ..job() }, "moving");
+        says(Standing { is_deaf: true, outputs: 1, ..job() }, "does not listen, and 1 result");
+        says(Standing { is_starved: true, leases: 1, ..job() }, "room");
+        says(Standing { outputs: 2, ..Standing::default() }, "yet to take 2 outputs");
+    }
+}
