@@ -27,7 +27,7 @@ fn pylm(node: &Node, args: &[&str]) -> (Option<i32>, String) {
 fn status(node: &Node) -> Value {
     let (code, text) = pylm(node, &["status", "--json"]);
     assert_eq!(code, Some(0), "{text}");
-    serde_json::from_str(&text).unwrap()
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON: {error}: {text}"))
 }
 
 /// Waits for a state of the node.
