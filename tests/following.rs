@@ -128,6 +128,18 @@ fn the_nodes_of_a_pipeline_count_alike() {
 }
 
 #[test]
+fn results_that_are_held_until_the_last_go_on_too() {
+    let _limit = limit();
+    let first = Station::start("first", None, true, 1);
+    let second = Station::start("second", Some(&first), false, 0);
+    for call in ["first.atomic_echo second.echo", "first.echo second.atomic_echo"] {
+        let job = CheckedJob { function: call.to_owned(), ..CheckedJob::new(1, 2_000) };
+        job.start(&first.node.db).assert_every_answer_once(PATIENCE);
+    }
+    assert_eq!((second.node.end(END).done, first.node.end(END).done), (4_000, 4_000));
+}
+
+#[test]
 fn all_followers_of_a_topic_get_all() {
     let _limit = limit();
     let first = Station::start("first", None, true, 1);

@@ -21,6 +21,7 @@ impl Router {
         }
         self.expire_unoffered(now);
         self.tick_followed(now);
+        self.relayed |= !self.starved.is_empty();
         // Connections that come and go leave word with each socket, also with one that is only ever sent on.
         for worker in &self.workers {
             if let Err(error) = worker.push.socket.events() {
@@ -60,6 +61,7 @@ impl Router {
         if self.awaits_hosts_until.is_some_and(|until| now < until) {
             return;
         }
+        let mut returned = Vec::new();
         for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
             match part.relay.map(|relay| *relay) {
                 None => {
@@ -68,14 +70,18 @@ impl Router {
                 }
                 Some(Relay { place, held, to_client: true }) => {
                     self.emit(part.message, part.identity, place, held, part.body);
-                    let settled = self.ledger.settle(part.message);
-                    self.settle(settled);
+                    returned.push(part.message);
                 }
                 Some(_) => {
                     let text = format!("nobody follows {name:?}; start a node with --from {name}=ADDRESS");
                     self.fail(part.message, UNFOLLOWED, &text);
                 }
             }
+        }
+        // A message may have had several results that come back.
+        for message in returned {
+            let settled = self.ledger.settle(message);
+            self.settle(settled);
         }
     }
 

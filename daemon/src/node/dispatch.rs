@@ -64,8 +64,10 @@ impl Router {
         self.relayed |= !self.starved.is_empty();
         match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
             Ended::Nothing => {}
-            Ended::Done { held, settled, .. } => {
+            Ended::Done { held, message } => {
+                // They may become parts again, which the message has to wait for.
                 held.into_iter().for_each(|passed| self.gather(passed));
+                let settled = self.ledger.settle(message);
                 self.settle(settled);
             }
             Ended::Failed(message) => self.fail(message, FAILED, "the function failed"),
@@ -79,6 +81,7 @@ impl Router {
     /// A lease was ended with an error.
     pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
         self.undispatched = true;
+        self.relayed |= !self.starved.is_empty();
         if self.passes_errors_on(lease) {
             let index = self.ledger.lease_results(lease).unwrap_or_default();
             let place = Place::new(&[index]);

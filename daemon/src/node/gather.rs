@@ -3,7 +3,7 @@
 use super::bounds::{GATHER, GATHER_BYTES, ROOM, ROOM_BYTES};
 use super::hook;
 use super::hosts::Host;
-use super::ledger::{HostKey, LeaseKey, MessageKey, Passed};
+use super::ledger::{HostKey, Job, LeaseKey, MessageKey, Passed};
 use super::message::{Identity, Message};
 use super::route::{Routed, route};
 use super::router::Router;
@@ -163,10 +163,11 @@ impl Router {
 
     /// Lets a host go on with a lease of many results, where their client has room.
     pub(crate) fn give_room(&mut self, host: HostKey, lease: LeaseKey) {
-        let Some(job) = self.ledger.leased_part(lease).map(|part| part.job) else { return };
-        // Each result that goes on is a part, too.
-        let crowded =
-            self.ledger.job(job).is_some_and(|job| job.open_parts > ROOM || job.open_bytes > ROOM_BYTES);
+        let Some(part) = self.ledger.leased_part(lease) else { return };
+        let (job, makes_parts) = (part.job, part.relay.is_none());
+        // Each result that goes on is a part; what comes back from there makes none.
+        let is_crowded = |job: &Job| job.relays > ROOM || job.relay_bytes > ROOM_BYTES;
+        let crowded = makes_parts && self.ledger.job(job).is_some_and(is_crowded);
         if self.ledger.is_held(job) || crowded || self.gatherer.as_ref().is_some_and(Gatherer::is_full) {
             self.starved.push((job, host, lease));
             return;

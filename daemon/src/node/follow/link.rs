@@ -3,10 +3,12 @@
 use super::stream::FollowedStream;
 use crate::node::bounds::{FOLLOW_LIMIT, FRAME_OVERHEAD, HOST_BYTES, PATIENCE, SILENCE};
 use crate::node::config::{From, NodeConfig};
+use crate::node::egress::Client;
 use crate::node::ledger::{JobKey, Ledger, MessageKey};
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role};
 use pylm_transport::{Context, Frame, Frames, Monitor, Options, SendError, Socket, SocketKind};
+use slotmap::SecondaryMap;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
@@ -190,9 +192,14 @@ impl Link {
         self.contexts.values().chain(&self.taken_back).copied().collect()
     }
 
-    /// Jobs whose contexts were taken back, and of which nothing is under way any more.
-    pub fn forgotten(&mut self, ledger: &Ledger) -> Vec<JobKey> {
-        let is_over = |job: &JobKey| ledger.job(*job).is_none_or(|job| job.counts.under_way == 0);
+    /// Jobs whose contexts were taken back, and of which nothing is under way or waits any more.
+    pub fn forgotten(&mut self, ledger: &Ledger, clients: &SecondaryMap<JobKey, Client>) -> Vec<JobKey> {
+        let is_flushed = |job: JobKey| match clients.get(job) {
+            Some(Client::Followed(stream)) => stream.is_flushed(),
+            _ => true,
+        };
+        let is_over =
+            |job: &JobKey| ledger.job(*job).is_none_or(|job| job.counts.under_way == 0) && is_flushed(*job);
         let over: Vec<_> = self.taken_back.extract_if(.., |job| is_over(job)).collect();
         over
     }

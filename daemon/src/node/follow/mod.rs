@@ -105,7 +105,7 @@ impl Router {
                     if link.stage == Stage::Welcomed && now.duration_since(link.said) >= HEARTBEAT {
                         link.say(&Record::Heartbeat { patience: 0 });
                     }
-                    let over = link.forgotten(&self.ledger);
+                    let over = link.forgotten(&self.ledger, &self.clients);
                     over.into_iter().for_each(|job| self.close(job));
                 }
                 State::Away(_) | State::Subscribed(_) => {}

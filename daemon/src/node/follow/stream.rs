@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// How many results, and bytes of them, a lease has yielded, and may yield.
 #[derive(Debug, Clone, Copy)]
 struct Room {
+    /// How many results there is room for beyond those that were taken.
+    window: u64,
     sent: u64,
     sent_bytes: u64,
     results: u64,
@@ -39,7 +41,7 @@ impl FollowedStream {
         FollowedStream {
             place,
             header,
-            first_room: Room { sent: 0, sent_bytes: 0, results, results_bytes },
+            first_room: Room { window: results, sent: 0, sent_bytes: 0, results, results_bytes },
             rooms: HashMap::new(),
             outputs: VecDeque::new(),
             bytes: 0,
@@ -83,7 +85,9 @@ impl FollowedStream {
                 Output::Result { number, place, held, payload } => {
                     let room = self.rooms.entry(*number).or_insert(self.first_room);
                     let has_room = room.sent < room.results && room.sent_bytes + bytes <= room.results_bytes;
-                    if !has_room && room.sent > 0 {
+                    // When all before it were taken, one result has room, however large.
+                    let is_alone = room.sent <= room.results.saturating_sub(room.window);
+                    if !has_room && !is_alone {
                         return false;
                     }
                     room.sent += 1;

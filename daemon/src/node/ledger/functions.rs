@@ -181,7 +181,8 @@ impl Functions {
             }
         }
         if self.any.is_empty() {
-            for function in self.functions.values_mut().filter(|function| function.hosts.is_empty()) {
+            let hostless = |function: &&mut Function| function.hosts.is_empty() && !function.is_follower();
+            for function in self.functions.values_mut().filter(hostless) {
                 function.unoffered = Some(now);
             }
         }

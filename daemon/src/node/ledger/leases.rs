@@ -1,6 +1,6 @@
 //! Leases: which host has which part, and what becomes of it when the host answers or is lost.
 
-use super::{HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, Settled};
+use super::{HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -93,12 +93,12 @@ pub enum LeaseEnd {
 pub enum Ended {
     /// Nothing: the part has ended before, or goes to another host.
     Nothing,
-    /// The part is done: results that were held until now, and what is next for its message.
+    /// The part is done: results that were held until now.
     Done {
         /// Results that were held until now.
         held: Vec<Passed>,
-        /// What is next.
-        settled: Settled,
+        /// Its message, to be settled when these are handed on.
+        message: MessageKey,
     },
     /// The part failed.
     Failed(MessageKey),
@@ -186,7 +186,7 @@ impl Ledger {
         let own = held.into_iter().filter(|(lease, ..)| *lease == key);
         let held = own.map(|(_, place, payload)| part.pass(&place, follower, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
-        Ended::Done { held, settled: self.settle(message) }
+        Ended::Done { held, message }
     }
 
     /// The part of a lease that is out, for what its host may want to know of it.
@@ -254,6 +254,10 @@ impl Ledger {
         if let Some(job) = self.jobs.get_mut(part.job) {
             job.open_parts = job.open_parts.saturating_sub(1);
             job.open_bytes = job.open_bytes.saturating_sub(part.body.payload.len());
+            if part.relay.is_some() {
+                job.relays = job.relays.saturating_sub(1);
+                job.relay_bytes = job.relay_bytes.saturating_sub(part.body.payload.len());
+            }
         }
         Some(part)
     }

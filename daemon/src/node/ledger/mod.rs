@@ -69,6 +69,10 @@ pub struct Job {
     pub open_parts: usize,
     /// The bytes of their payloads.
     pub open_bytes: usize,
+    /// Those of them that go on to other nodes.
+    pub relays: usize,
+    /// The bytes of their payloads.
+    pub relay_bytes: usize,
     /// Its queues, one for each function.
     lanes: Vec<LaneKey>,
 }
@@ -163,6 +167,8 @@ impl Ledger {
         if entry.open_parts > 0 {
             entry.open_parts = 0;
             entry.open_bytes = 0;
+            entry.relays = 0;
+            entry.relay_bytes = 0;
             entry.lanes.iter().for_each(|&lane| self.functions.clear(lane));
             let parts = &self.parts;
             let of_job = |part: PartKey| parts.get(part).is_some_and(|part| part.job == job);

@@ -212,8 +212,11 @@ impl World {
     fn finish(&mut self, out: Out) {
         match self.ledger.end_lease(out.host, out.key, LeaseEnd::Done(out.results), &mut Vec::new()) {
             Ended::Nothing => {}
-            Ended::Done { settled: Settled::Done(message), .. } => self.end(message, Outcome::Done),
-            Ended::Done { .. } => {}
+            Ended::Done { message, .. } => {
+                if let Settled::Done(message) = self.ledger.settle(message) {
+                    self.end(message, Outcome::Done);
+                }
+            }
             Ended::Failed(message) | Ended::Inconsistent(message) => self.end(message, Outcome::Failed),
         }
     }

@@ -143,9 +143,9 @@ impl World {
     fn finish(&mut self, lease: usize) {
         let out = self.out.swap_remove(lease);
         match self.ledger.end_lease(out.host, out.lease, LeaseEnd::Done(RESULTS), &mut Vec::new()) {
-            Ended::Done { held, settled } => {
+            Ended::Done { held, message } => {
                 held.into_iter().for_each(|passed| self.pass(passed));
-                if let Settled::Done(message) = settled {
+                if let Settled::Done(message) = self.ledger.settle(message) {
                     self.ledger.end(message, Outcome::Done).expect("a message has ended twice");
                     self.ended += 1;
                 }

@@ -95,6 +95,8 @@ impl Ledger {
         for follower in self.topics.0.get(topic).into_iter().flatten() {
             job.open_parts += 1;
             job.open_bytes += body.payload.len();
+            job.relays += 1;
+            job.relay_bytes += body.payload.len();
             open.open_parts += 1;
             let part = Part {
                 relay: Some(Box::new(relay.clone())),

@@ -15,6 +15,12 @@ fn echo(payload: &[u8]) -> Vec<u8> {
     payload.to_vec()
 }
 
+/// An echo whose results count only all together.
+#[function(atomic)]
+fn atomic_echo(payload: &[u8]) -> Vec<u8> {
+    payload.to_vec()
+}
+
 /// The name of the message's pipeline.
 #[function]
 fn pipeline(context: &Context, _: &[u8]) -> String {
@@ -139,6 +145,7 @@ fn number<N: FromStr<Err = std::num::ParseIntError>>(payload: &[u8]) -> Result<N
 export_plugin!(
     echo,
     pipeline,
+    atomic_echo,
     slow_echo,
     fail,
     panic,
