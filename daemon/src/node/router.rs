@@ -50,7 +50,7 @@ pub struct Router {
     pub(crate) directory: Directory,
     /// Jobs with outputs to be sent.
     pub(crate) dirty: Vec<JobKey>,
-    /// pylm jobs whose client took no more, or has not subscribed.
+    /// Jobs whose pylm client, or earlier node, took no more, and pylm jobs whose client has not subscribed.
     pub(crate) waiting: Vec<JobKey>,
     /// Leases whose results nobody waits for any more.
     pub(crate) abandoned: Vec<(HostKey, LeaseKey)>,

@@ -102,7 +102,8 @@ impl Router {
                         self.lose_followed(place, "nothing was heard from it for too long", now);
                         continue;
                     }
-                    if link.stage == Stage::Welcomed && now.duration_since(link.said) >= HEARTBEAT {
+                    let is_quiet = now.duration_since(link.said) >= HEARTBEAT && !link.is_stalled();
+                    if link.stage == Stage::Welcomed && is_quiet {
                         link.say(&Record::Heartbeat { patience: 0 });
                     }
                     let over = link.forgotten(&self.ledger, &self.clients);
@@ -223,7 +224,12 @@ impl Router {
     pub(super) fn fill_followed(&mut self, job: JobKey) -> bool {
         let Some(Client::Followed(stream)) = self.clients.get_mut(job) else { return false };
         if let Some(link) = self.followed[stream.place].link() {
-            link.fill(stream);
+            // What the socket does not take stays here, where it is bounded.
+            if !link.is_stalled() {
+                link.fill(stream);
+            } else if !stream.is_flushed() && !std::mem::replace(&mut stream.dirty, true) {
+                self.waiting.push(job);
+            }
         }
         stream.is_backed_up()
     }
