@@ -21,7 +21,7 @@ impl Router {
         }
         self.expire_unoffered(now);
         self.tick_followed(now);
-        self.relayed |= !self.starved.is_empty();
+        self.room_made |= !self.starved.is_empty();
         // Connections that come and go leave word with each socket, also with one that is only ever sent on.
         for worker in &self.workers {
             if let Err(error) = worker.push.socket.events() {

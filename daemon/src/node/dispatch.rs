@@ -61,7 +61,7 @@ impl Router {
     #[inline]
     pub(crate) fn take_end(&mut self, host: HostKey, lease: LeaseKey, end: LeaseEnd) {
         self.undispatched = true;
-        self.relayed |= !self.starved.is_empty();
+        self.room_made |= !self.starved.is_empty();
         match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
             Ended::Nothing => {}
             Ended::Done { held, message } => {
@@ -81,7 +81,7 @@ impl Router {
     /// A lease was ended with an error.
     pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
         self.undispatched = true;
-        self.relayed |= !self.starved.is_empty();
+        self.room_made |= !self.starved.is_empty();
         if self.passes_errors_on(lease) {
             let index = self.ledger.lease_results(lease).unwrap_or_default();
             let place = Place::new(&[index]);

@@ -144,10 +144,11 @@ impl Router {
         }
     }
 
-    /// Whether the client of a pylm job listens.
-    pub(crate) fn is_subscribed(&self, job: JobKey) -> bool {
+    /// Whether what waits for the client of a job may be sent soon: a pylm client that listens, or an earlier node.
+    pub(crate) fn is_there(&self, job: JobKey) -> bool {
         match self.clients.get(job) {
             Some(Client::Pylm(stream)) => self.publisher_of(stream).is_some(),
+            Some(Client::Followed(_)) => true,
             _ => false,
         }
     }

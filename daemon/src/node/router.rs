@@ -60,8 +60,8 @@ pub struct Router {
     pub(crate) followed: Vec<Followed>,
     /// The headers of results that go on.
     pub(crate) next_headers: NextHeaders,
-    /// Leases have ended while others wait for room.
-    pub(crate) relayed: bool,
+    /// There may be room for leases that wait for it.
+    pub(crate) room_made: bool,
     pub(crate) scatterer: Option<Scatterer>,
     pub(crate) gatherer: Option<Gatherer>,
     /// This run of the node.
@@ -155,7 +155,7 @@ impl Router {
             starved: Vec::new(),
             followed,
             next_headers: NextHeaders::default(),
-            relayed: false,
+            room_made: false,
             scatterer,
             gatherer,
             run,
@@ -257,7 +257,7 @@ impl Router {
             self.accept_waiting(now);
             self.take_parts(now);
             self.take_gathered();
-            if std::mem::take(&mut self.relayed) {
+            if std::mem::take(&mut self.room_made) {
                 self.give_room_to_starved();
             }
             self.dispatch();

@@ -109,7 +109,7 @@ impl Router {
             outputs,
             held,
             away,
-            is_deaf: matches!(client, Client::Pylm(_)) && !self.is_subscribed(key),
+            is_deaf: matches!(client, Client::Pylm(_)) && !self.is_there(key),
             is_starved: self.starved.iter().any(|(job, ..)| *job == key),
         };
         Some(JobSnapshot {
