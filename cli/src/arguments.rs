@@ -124,6 +124,16 @@ pub(crate) struct StreamArguments {
     /// How long each message may take before it fails: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
+    /// How long all of the job may take: what has not ended then fails
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) deadline: Option<Duration>,
+    /// How often a message is run again whose function has failed, after growing delays; not for errors that a function calls
+    /// permanent
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+    /// From 0 to 10: with each step, the job gets twice as much of what several jobs wait for
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub(crate) priority: u32,
     /// Write the messages that failed to this file, in the format of the input, so that it can be fed in again; with
     /// --each-file, their names
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use crate::job::{JobResults, JobSender};
 use crate::options::{ClientOptions, JobOptions};
 use crate::output::Event;
 use crate::pipe::Pipe;
-use crate::state::job::JobTerms;
+use crate::state::job::{JobTerms, milliseconds};
 use crate::state::session::Introduction;
 use crate::thread::{ClientThread, FirstConnection};
 use bytes::Bytes;
@@ -88,7 +88,10 @@ impl Client {
                 .or_else(|| self.handle.session.clone())
                 .unwrap_or_else(|| identity.to_string()),
             function: function.into(),
-            timeout: options.timeout.map_or(0, |time| time.as_millis().max(1).try_into().unwrap_or(u64::MAX)),
+            timeout: options.timeout.map_or(0, milliseconds),
+            deadline: options.deadline.and_then(|time| Instant::now().checked_add(time)),
+            priority: u64::from(options.priority),
+            retries: u64::from(options.retries),
             outputs: options.outputs,
         });
         if let Err(error) = self.handle.desk.order(Order::Open(number, terms, Arc::clone(&pipe))) {

@@ -79,6 +79,9 @@ pub struct JobOptions {
     pub(crate) pipeline: Option<String>,
     pub(crate) ordered: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) priority: u32,
+    pub(crate) retries: u32,
     pub(crate) window: Window,
     pub(crate) outputs: Window,
 }
@@ -86,7 +89,16 @@ pub struct JobOptions {
 impl Default for JobOptions {
     fn default() -> Self {
         let window = Window { messages: DEFAULT_WINDOW, bytes: DEFAULT_WINDOW_BYTES };
-        JobOptions { pipeline: None, ordered: false, timeout: None, window, outputs: window }
+        JobOptions {
+            pipeline: None,
+            ordered: false,
+            timeout: None,
+            deadline: None,
+            priority: 0,
+            retries: 0,
+            window,
+            outputs: window,
+        }
     }
 }
 
@@ -116,6 +128,30 @@ impl JobOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How long all of the job may take, from now on; what has not ended then fails with code `timeout`.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How much of what several jobs wait for this one gets: with each step from 0, the default, to 10, twice as much. None
+    /// starves.
+    #[must_use]
+    pub fn priority(mut self, priority: u32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How often what fails is run again, a message or the part of one that scatter made; 0 unless said otherwise. The delay
+    /// is about 100 ms at first, doubles each time, and is at most 30 s. What fails for good, as a function can say of an
+    /// error, is not run again.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
         self
     }
 

@@ -8,7 +8,7 @@ mod backoff;
 mod link;
 mod report;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, jittered};
 pub use link::ParentLink;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,6 +35,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 const STEADY: Duration = Duration::from_secs(30);
 /// The exit code by which a child says that no restart can help: usage, configuration or a plugin is wrong.
 const REFUSED: i32 = 2;
+/// The exit code by which a child says that it is to be started again at once: it has done what it could, and nothing is wrong
+/// with the next one.
+pub const AGAIN: i32 = 75;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -148,6 +151,10 @@ async fn supervise(spec: &ChildSpec, mut orders: UnboundedReceiver<Order>) -> En
                 }
                 if told {
                     return Ended::Stopped(status.code());
+                }
+                if status.code() == Some(AGAIN) {
+                    info!(child = spec.name, "a child is started again, as it wants to be");
+                    continue;
                 }
                 warn!(child = spec.name, how = %report::describe(status), "a child ended");
             }

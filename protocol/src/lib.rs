@@ -13,6 +13,8 @@ pub use batch::{BatchReader, BatchWriter};
 pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};
 pub use varint::DecodeError;
 
+use std::time::{Duration, Instant};
+
 /// The major version of the native protocol: peers of another one do not understand each other.
 pub const MAJOR: u8 = 1;
 
@@ -22,6 +24,11 @@ pub const MINOR: u64 = 0;
 /// The minor version that is spoken with a peer of this one.
 pub fn spoken_minor(peer: u64) -> u64 {
     Ord::min(peer, MINOR)
+}
+
+/// When the milliseconds that a record gives are over, counted from `now`; 0 is no limit.
+pub fn deadline(now: Instant, milliseconds: u64) -> Option<Instant> {
+    if milliseconds == 0 { None } else { now.checked_add(Duration::from_millis(milliseconds)) }
 }
 
 /// The cache key under which a node tells the version of the native protocol it speaks, as `MAJOR.MINOR`.

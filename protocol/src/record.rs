@@ -406,7 +406,12 @@ records! {
         received: u64,
         /// Milliseconds that each message may take; 0: no limit.
         timeout: u64,
-        priority: u64, retries: u64,
+        /// From 0 to 10: with each step, the job gets twice as much of what several wait for.
+        priority: u64,
+        /// How often a message, or part of one, is run again whose function has failed.
+        retries: u64,
+        /// Milliseconds that all of the job may still take; 0: no limit.
+        deadline: u64,
     }
     /// One message.
     0x11 Submit { job: u32, number: u64, cache: &'a str, payload: Payload }

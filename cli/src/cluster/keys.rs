@@ -78,6 +78,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("client-grace", Kind::Number),
     flag("keep", Kind::Number),
     flag("drain-limit", Kind::Number),
+    flag("worker-grace", Kind::Number),
     flag("pylm-zero", Kind::Text),
     flag("pylm-functions", Kind::List),
     flag("log", Kind::Text),

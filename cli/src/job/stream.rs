@@ -70,7 +70,12 @@ pub(crate) async fn stream(
     let errors = Errors::new(arguments, progress.bar())?;
     let shared = Arc::new(Shared { counts: Counts::default(), errors: Mutex::new(errors) });
     let format = arguments.format.format();
-    let options = JobOptions::new().ordered(arguments.ordered).timeout(arguments.timeout);
+    let options = JobOptions::new()
+        .ordered(arguments.ordered)
+        .timeout(arguments.timeout)
+        .deadline(arguments.deadline)
+        .retries(arguments.retries)
+        .priority(arguments.priority);
     let (sender, results) = client.job(&function.0, options);
     let limit = client.max_message();
     let bar = progress.bar();

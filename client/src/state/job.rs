@@ -5,6 +5,7 @@ use super::window::{Load, Window};
 use bytes::Bytes;
 use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, JobState, Payload, Place, Record, codes};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// What stays the same over all connections of a job.
@@ -16,8 +17,25 @@ pub(crate) struct JobTerms {
     pub(crate) function: String,
     /// Milliseconds that each message may take; 0: no limit.
     pub(crate) timeout: u64,
+    /// When all of them are to have ended.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: u64,
+    pub(crate) retries: u64,
     /// How much the client takes beyond what it has acknowledged.
     pub(crate) outputs: Window,
+}
+
+impl JobTerms {
+    /// Milliseconds to the deadline; 0 where there is none.
+    fn milliseconds_left(&self) -> u64 {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.map_or(0, |deadline| milliseconds(left(deadline)))
+    }
+}
+
+/// A duration as records give it, where 0 is none.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    duration.as_millis().max(1).try_into().unwrap_or(u64::MAX)
 }
 
 /// What a job has to tell its application.
@@ -238,8 +256,9 @@ impl Job {
             epoch: self.outputs.epoch,
             received: self.outputs.acknowledged,
             timeout: self.terms.timeout,
-            priority: 0,
-            retries: 0,
+            priority: self.terms.priority,
+            retries: self.terms.retries,
+            deadline: self.terms.milliseconds_left(),
         });
         self.window = Window::EARLY;
         // A job that is opened again hears first from where on it has to submit.

@@ -309,6 +309,9 @@ impl Harness {
             pipeline: "p".into(),
             function: "server.f".into(),
             timeout: 0,
+            deadline: None,
+            priority: 0,
+            retries: 0,
             outputs: OUTPUTS,
         };
         session.add_job(JOB, Job::new(JOB, terms));

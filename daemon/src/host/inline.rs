@@ -2,6 +2,7 @@
 
 use super::Host;
 use super::life::Life;
+use super::options::DEFAULT_GRACE;
 use pylm_plugin_host::Function;
 use pylm_transport::Waker;
 use std::io;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// The most bytes of messages that may wait in the host, beside one.
 const LIMIT_BYTES: u64 = 64 << 20;
+/// How long a function may go on when nobody wants its results, before that is told.
+const GRACE: Duration = Duration::from_secs(DEFAULT_GRACE);
 
 /// What tells the host to end.
 #[derive(Debug, Default)]
@@ -38,6 +41,7 @@ impl InlineHost {
             name: name.to_owned(),
             slots: thread::available_parallelism().map_or(1, usize::from),
             limit_bytes: LIMIT_BYTES,
+            grace: GRACE,
             functions,
         };
         let stop = Arc::new(Stop::default());

@@ -1,7 +1,7 @@
 //! What the thread that moves messages owes to the outside: signs of life to the parent, and an end when it is time.
 
 use crate::service;
-use crate::supervisor::ParentLink;
+use crate::supervisor::{AGAIN, ParentLink};
 use pylm_transport::Waker;
 use std::io;
 use std::process;
@@ -53,6 +53,16 @@ impl Life {
             self.parent.iter().for_each(ParentLink::beat);
         }
         !self.draining.load(Acquire)
+    }
+
+    /// Whether the host is all that its process does, so that ending it ends nothing else.
+    pub(super) fn ends_processes(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Ends this process; the parent starts another one at once.
+    pub(super) fn end_process(&self) -> ! {
+        process::exit(AGAIN)
     }
 
     /// Tells the parent that the host serves its node; whether there is one.

@@ -42,6 +42,7 @@ use pylm_transport::{Context, Poller, Waker};
 use shared::Shared;
 use std::io;
 use std::thread;
+use std::time::Duration;
 
 /// Why a host ended that was not told to.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,8 @@ struct Host {
     slots: usize,
     /// The most bytes of payload that may be out at this host.
     limit_bytes: u64,
+    /// How long a function may go on when nobody wants its results.
+    grace: Duration,
     functions: Vec<Function>,
 }
 
@@ -91,8 +94,9 @@ impl Host {
                     let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
                     thread.spawn_scoped(scope, move || slot::run(slot, shared))?;
                 }
-                let served =
-                    Native::new(&self.db, &shared, self.limit_bytes, &mut life, &mut poller).serve(&context);
+                let host =
+                    Native::new(&self.db, &shared, self.limit_bytes, self.grace, &mut life, &mut poller);
+                let served = host.serve(&context);
                 shared.queue.close();
                 served
             }),

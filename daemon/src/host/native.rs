@@ -2,6 +2,7 @@
 
 mod connection;
 mod intake;
+mod overlong;
 mod session;
 
 use super::HostError;
@@ -14,6 +15,7 @@ use super::shared::Shared;
 use super::untaken::Untaken;
 use crate::supervisor::Backoff;
 use pylm_transport::{Context, Frames, Poller};
+use overlong::Overlong;
 use session::Over;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub(super) struct Native<'a> {
     fetched: Fetched,
     /// When the slots' outboxes were emptied last, due or not.
     emptied: Instant,
+    overlong: Overlong,
     /// Since when the host is ending and has nothing under way.
     finished: Option<Instant>,
     was_ready: bool,
@@ -63,11 +66,12 @@ struct Books {
 }
 
 impl<'a> Native<'a> {
-    /// A host that has not met the node at `address` yet. The waker of `poller` is the one that `shared` wakes.
+    /// A host that has not met the node at `address` yet. A function may go on for `grace` when nobody wants its results. The waker of `poller` is the one that `shared` wakes.
     pub(super) fn new(
         address: &'a str,
         shared: &'a Shared,
         limit_bytes: u64,
+        grace: Duration,
         life: &'a mut Life,
         poller: &'a mut Poller,
     ) -> Self {
@@ -85,6 +89,7 @@ impl<'a> Native<'a> {
             live: Live::default(),
             fetched: Fetched::default(),
             emptied: Instant::now(),
+            overlong: Overlong::new(grace),
             finished: None,
             was_ready: false,
         }
@@ -95,6 +100,7 @@ impl<'a> Native<'a> {
         loop {
             match self.session(context)? {
                 Over::Drained => return Ok(()),
+                Over::Overlong => self.life.end_process(),
                 Over::Final(why) => return Err(HostError::Final(why)),
                 Over::Lost(why) => {
                     let delay = self.backoff.next_delay();

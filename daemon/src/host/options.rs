@@ -6,6 +6,9 @@ use clap::Parser;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// How long a function may go on when nobody wants its results, in seconds, unless it is said.
+pub const DEFAULT_GRACE: u64 = 10;
+
 /// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
 ///
 /// It is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
@@ -38,6 +41,10 @@ pub struct WorkerOptions {
     /// The most bytes of messages that may wait in this host, beside one
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit_bytes: u64,
+    /// How long a function may go on after its message's time is over, or its job was cancelled, in seconds. Then this host
+    /// gives everything else back to the node, and its process is replaced
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE)]
+    pub grace: u64,
     /// Where plugins are looked for by name, first. Can be given many times
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,

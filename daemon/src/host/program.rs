@@ -68,7 +68,8 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         .serve(),
         None => {
             let db = options.db.unwrap_or_default();
-            Host { db, name, slots, limit_bytes: options.limit_bytes, functions }.serve(Life::begin)
+            let grace = Duration::from_secs(options.grace);
+            Host { db, name, slots, limit_bytes: options.limit_bytes, grace, functions }.serve(Life::begin)
         }
     };
     match served {

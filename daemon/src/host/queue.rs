@@ -135,9 +135,14 @@ impl Live {
         }
     }
 
+    /// Leases that are begun and have not ended.
+    pub(super) fn begun(&self) -> impl Iterator<Item = &Task> {
+        self.0.iter().flat_map(|parcel| parcel.tasks()).filter(|task| task.is_begun())
+    }
+
     /// Whether a lease is begun and has not ended.
     pub(super) fn any_begun(&self) -> bool {
-        self.0.iter().flat_map(|parcel| parcel.tasks()).any(Task::is_begun)
+        self.begun().next().is_some()
     }
 
     /// Whether results may wait in a slot behind a lease that takes long.

@@ -11,7 +11,7 @@ use pylm_protocol::record::PERMANENT;
 use pylm_protocol::{Payload, Place, Record, codes};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Runs the functions of leases until the queue is closed.
 pub(super) fn run(slot: usize, shared: &Shared) {
@@ -240,11 +240,6 @@ impl Lease<'_> {
         self.shared.outboxes[self.slot].lock().make_due();
         self.shared.signal();
     }
-}
-
-/// The time from which on a message is over, for the milliseconds that are left; 0 is no limit.
-pub(super) fn deadline(now: Instant, timeout: u64) -> Option<Instant> {
-    (timeout != 0).then(|| now.checked_add(Duration::from_millis(timeout))).flatten()
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ pub const PYLM_SUBSCRIPTION: Duration = Duration::from_secs(60);
 pub const TICK: Duration = Duration::from_millis(50);
 /// Time after which a pylm client that took no more is tried again.
 pub const RETRY: Duration = Duration::from_millis(2);
+/// The delay before a function that has failed is run again for the first time, where a job asks for retries; it doubles with
+/// each that follows.
+pub const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// The longest of these delays.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// Results that wait for gather, join and route hooks; beyond that, nothing is dispatched.
 pub const GATHER: usize = 8_192;
 /// Bytes of them.

@@ -30,6 +30,8 @@ impl Router {
         }
         self.close_quiet(now);
         self.expire_overdue(now);
+        self.undispatched |= self.ledger.resume_retries(now);
+        self.withdraw();
         let lost: Vec<_> = self.hosts.keys().collect();
         lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
         let over: Vec<_> = self
@@ -88,15 +90,21 @@ impl Router {
     /// Ends messages whose time is over.
     fn expire_overdue(&mut self, now: Instant) {
         let mut overdue = Vec::new();
-        for client in self.clients.values_mut() {
+        for (job, client) in &mut self.clients {
             if let Client::Native(stream) = client {
                 overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
+                if stream.deadline.is_some_and(|deadline| deadline <= now) {
+                    // Those of an earlier run of this node have not heard of it.
+                    overdue.extend(self.ledger.messages_of(job));
+                }
+                let under_way = self.ledger.job(job).map_or(0, |job| job.counts.under_way);
+                stream.forget_ended(under_way as usize, |message| self.ledger.message(message).is_some());
             }
         }
         for message in overdue {
             if self.ledger.message(message).is_some() {
                 self.abandoned.extend(self.ledger.leases_of(message));
-                self.fail(message, TIMEOUT, "its time was over; see --timeout");
+                self.fail(message, TIMEOUT, "its time was over; see --timeout and --deadline");
             }
         }
     }

@@ -1,17 +1,18 @@
 //! Dispatch: waiting parts are leased to hosts; what becomes of a lease is told here.
 
-use super::bounds::{HOST_BYTES, PYLM_QUIET};
+use super::bounds::{HOST_BYTES, PYLM_QUIET, RETRY_DELAY, RETRY_DELAY_MAX};
 use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use super::router::Router;
+use crate::supervisor::jittered;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmMessage, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
 use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Router {
     /// Whether something may be dispatched that could not be before.
@@ -21,20 +22,14 @@ impl Router {
     }
 
     /// Gives what waits to who has room.
-    pub(crate) fn dispatch(&mut self) {
+    pub(crate) fn dispatch(&mut self, now: Instant) {
         if !self.may_dispatch() {
             return;
         }
         self.undispatched = false;
-        let Router { ledger, hosts, sessions, workers, clients, run_mark, scratch, .. } = self;
+        let Router { ledger, hosts, sessions, workers, run_mark, scratch, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
-            Some(Host::Native(host)) => {
-                let timeout = match clients.get(assignment.part.job) {
-                    Some(Client::Native(stream)) => stream.timeout,
-                    _ => None,
-                };
-                host.assign(&assignment, timeout, sessions);
-            }
+            Some(Host::Native(host)) => host.assign(&assignment, now, sessions),
             Some(Host::Pylm(port)) => {
                 let part = assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
@@ -63,7 +58,7 @@ impl Router {
         self.undispatched = true;
         self.room_made |= !self.starved.is_empty();
         match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
-            Ended::Nothing => {}
+            Ended::Nothing | Ended::Retry { .. } => {}
             Ended::Done { held, message } => {
                 // They may become parts again, which the message has to wait for.
                 held.into_iter().for_each(|passed| self.gather(passed));
@@ -79,7 +74,14 @@ impl Router {
     }
 
     /// A lease was ended with an error.
-    pub(crate) fn take_failure(&mut self, host: HostKey, lease: LeaseKey, code: &str, text: &str) {
+    pub(crate) fn take_failure(
+        &mut self,
+        host: HostKey,
+        lease: LeaseKey,
+        permanent: bool,
+        code: &str,
+        text: &str,
+    ) {
         self.undispatched = true;
         self.room_made |= !self.starved.is_empty();
         if self.passes_errors_on(lease) {
@@ -92,10 +94,28 @@ impl Router {
             );
             return self.take_end(host, lease, LeaseEnd::Done(index + 1));
         }
-        if let Ended::Failed(message) =
-            self.ledger.end_lease(host, lease, LeaseEnd::Failed, &mut self.abandoned)
-        {
-            self.fail(message, code, text);
+        match self.ledger.end_lease(host, lease, LeaseEnd::Failed { permanent }, &mut self.abandoned) {
+            Ended::Failed(message) => self.fail(message, code, text),
+            Ended::Retry { part, errors } => {
+                let delay = retry_delay(errors);
+                tracing::debug!(code, text, errors, ?delay, "a function failed, and is tried again");
+                self.ledger.retry_at(part, Instant::now() + delay);
+            }
+            Ended::Nothing | Ended::Done { .. } | Ended::Inconsistent(_) => {}
+        }
+    }
+
+    /// Asks slow hosts for what they have not begun, where others have nothing to do.
+    pub(crate) fn withdraw(&mut self) {
+        let moves = self.ledger.moves();
+        // What was given since the last look may be on its way.
+        let settled = std::mem::replace(&mut self.moves_at_withdrawal, moves);
+        for (host, lease) in self.ledger.withdraw(settled) {
+            if let Some(Host::Native(host)) = self.hosts.get(host)
+                && let Some(session) = host.session
+            {
+                self.sessions.say(session, &Record::Withdraw { lease: lease.data().as_ffi() });
+            }
         }
     }
 
@@ -167,7 +187,7 @@ impl Router {
         let index = self.ledger.lease_results(lease).unwrap_or_default();
         if is_zero && self.config.zero_is_error {
             let text = "the pylm worker answered 0, which stands for an error; its log tells more";
-            self.take_failure(host, lease, FAILED, text);
+            self.take_failure(host, lease, false, FAILED, text);
         } else {
             let place = Place::new(&[index]);
             self.take_result(host, lease, LeaseResult { place, payload, ..LeaseResult::default() });
@@ -239,4 +259,11 @@ impl Router {
             }
         }
     }
+}
+
+/// How long a part waits that is run again, having failed so often: from 100 ms on, each time twice as long, up to 30 s; half of
+/// it by chance, so that those who failed together do not come back together.
+fn retry_delay(errors: u32) -> Duration {
+    let doubled = RETRY_DELAY.saturating_mul(1 << errors.saturating_sub(1).min(16));
+    jittered(doubled.min(RETRY_DELAY_MAX))
 }

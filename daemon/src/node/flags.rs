@@ -5,6 +5,7 @@ use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
 use super::running::{Command, Node, StartError};
 use crate::gateway::{Gateway, GatewayFlags};
+use crate::host::options::DEFAULT_GRACE;
 use crate::host::options::PluginSetting;
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, WebUrl, plugins};
 use crate::logging::{self, LogOptions};
@@ -127,6 +128,10 @@ pub struct Flags {
     /// How long the node goes on after SIGTERM to finish what is under way, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
     drain_limit: u64,
+    /// With --workers: how long a function may go on when nobody wants its results any more, in seconds; see --grace of
+    /// pylm-worker
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE, help_heading = "Bounds")]
+    worker_grace: u64,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
@@ -304,7 +309,12 @@ impl Flags {
             db: db.to_owned(),
             plugins,
             settings: self.set.clone(),
-            args: vec!["--log".into(), (&self.log.log).into()],
+            args: vec![
+                "--log".into(),
+                (&self.log.log).into(),
+                "--grace".into(),
+                self.worker_grace.to_string().into(),
+            ],
         };
         if workers.count == 0 {
             return Ok(Vec::new());

@@ -10,7 +10,7 @@ use pylm_protocol::{FunctionOffer, Payload, Record};
 use slotmap::Key;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 use uuid::Uuid;
 
 /// Somebody who takes leases.
@@ -63,7 +63,7 @@ impl NativeHost {
     pub fn assign(
         &mut self,
         assignment: &Assignment<'_>,
-        timeout: Option<Duration>,
+        now: Instant,
         sessions: &mut Sessions,
     ) {
         let Some(session) = self.session else { return };
@@ -81,7 +81,9 @@ impl NativeHost {
                 number: part.identity.number,
                 part: part.identity.part,
                 attempt: part.attempt,
-                timeout: timeout.map_or(0, |left| (left.as_millis() as u64).max(1)),
+                timeout: assignment.deadline.map_or(0, |deadline| {
+                    (deadline.saturating_duration_since(now).as_millis() as u64).max(1)
+                }),
                 cache,
                 payload: Payload(part.body.payload.clone()),
             },

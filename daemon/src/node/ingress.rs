@@ -1,7 +1,7 @@
 //! Ingress: a message of a client is read, finds its job, and is accepted. From here on it is counted, and it will end.
 
 use super::egress::Client;
-use super::ledger::{JobKey, MessageKey};
+use super::ledger::{JobKey, MessageKey, Terms};
 use super::message::{Header, Message};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
@@ -57,7 +57,7 @@ impl Router {
         let line = &mut self.lines[line];
         line.open += 1;
         line.open_bytes += message.payload.len() as u64;
-        self.accept(job, number, message, refused, now);
+        self.accept(job, number, message, refused, None, now);
     }
 
     /// A pylm client has begun something new.
@@ -70,14 +70,15 @@ impl Router {
             job: Uuid::new_v4(),
             ..Header::default()
         });
-        let job = self.ledger.open_job();
+        let job = self.ledger.open_job(Terms::default());
         let stream = PylmStream::new(palm.client, palm.pipeline, line, header, now);
         self.clients.insert(job, Client::Pylm(stream));
         self.directory.insert(palm.client, palm.pipeline, job);
         job
     }
 
-    /// Accepts a message, and hands it to the next stage; or ends it at once, where it is `refused`.
+    /// Accepts a message, which is to have ended by its `deadline`, and hands it to the next stage; or ends it at once, where it
+    /// is `refused`.
     #[inline]
     pub(crate) fn accept(
         &mut self,
@@ -85,16 +86,17 @@ impl Router {
         number: u64,
         message: Message,
         refused: Option<Refusal>,
+        deadline: Option<Instant>,
         now: Instant,
     ) -> Option<MessageKey> {
         let hooked = self.scatterer.is_some() || self.gatherer.is_some();
         let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let bytes = message.payload.len() as u64;
-        let key = self.ledger.accept(job, number, bytes, original)?;
-        if let Some(Client::Native(stream)) = self.clients.get_mut(job)
-            && let Some(timeout) = stream.timeout
+        let key = self.ledger.accept(job, number, bytes, original, deadline)?;
+        if let Some(deadline) = deadline
+            && let Some(Client::Native(stream)) = self.clients.get_mut(job)
         {
-            stream.deadlines.push_back((now + timeout, key));
+            stream.deadlines.push_back((deadline, key));
         }
         if let Some((code, text)) = refused {
             self.fail(key, code, &text);

@@ -60,6 +60,8 @@ pub struct Router {
     pub(crate) followed: Vec<Followed>,
     /// The headers of results that go on.
     pub(crate) next_headers: NextHeaders,
+    /// How many moves of the ledger there were when slow hosts were looked for last.
+    pub(crate) moves_at_withdrawal: u64,
     /// There may be room for leases that wait for it.
     pub(crate) room_made: bool,
     pub(crate) scatterer: Option<Scatterer>,
@@ -155,6 +157,7 @@ impl Router {
             starved: Vec::new(),
             followed,
             next_headers: NextHeaders::default(),
+            moves_at_withdrawal: 0,
             room_made: false,
             scatterer,
             gatherer,
@@ -260,7 +263,7 @@ impl Router {
             if std::mem::take(&mut self.room_made) {
                 self.give_room_to_starved();
             }
-            self.dispatch();
+            self.dispatch(now);
             self.flush(now);
             if now >= next_tick {
                 next_tick = now + TICK;

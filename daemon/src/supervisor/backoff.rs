@@ -21,13 +21,18 @@ impl Backoff {
     pub fn next_delay(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(self.longest);
-        delay.mul_f64(0.5 + random_fraction() / 2.0)
+        jittered(delay)
     }
 
     /// Begins with the first delay again.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
+}
+
+/// A delay of half to all of this, by chance.
+pub fn jittered(delay: Duration) -> Duration {
+    delay.mul_f64(0.5 + random_fraction() / 2.0)
 }
 
 /// From 0 to 1; the standard library's hash keys are random, which is all that jitter needs.

@@ -78,7 +78,15 @@ impl HttpWorkers {
         }
         spawn("web workers".into()).spawn(move || {
             let mut life = Life::inside(Arc::default());
-            let native = Native::new(&self.db, &shared, self.limit_bytes, &mut life, &mut poller);
+            let native = Native::new(
+                &self.db,
+                &shared,
+                self.limit_bytes,
+                // Calls have a limit of their own.
+                Duration::MAX,
+                &mut life,
+                &mut poller,
+            );
             let served = Context::new().map_err(Into::into).and_then(|context| native.serve(&context));
             if let Err(error) = served {
                 tracing::error!(%error, "web workers get nothing any more");

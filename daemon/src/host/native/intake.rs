@@ -2,12 +2,11 @@
 
 use super::super::calls::Answer;
 use super::super::parcel::{Assignment, LeaseContext, Parcel, Task};
-use super::super::slot::deadline;
 use super::Native;
 use super::session::{Over, Session};
 use bytes::Bytes;
 use pylm_protocol::record::PERMANENT;
-use pylm_protocol::{BatchReader, DEFAULT_MAX_MESSAGE, Record, codes};
+use pylm_protocol::{BatchReader, DEFAULT_MAX_MESSAGE, Record, codes, deadline};
 use pylm_transport::{Frame, Frames};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -57,7 +56,7 @@ impl Native<'_> {
                 self.assign(session, &mut sorting, context, assignment, payload.0);
             } else {
                 self.deliver(session, &mut sorting);
-                self.obey(session, record)?;
+                self.obey(session, record, now)?;
             }
         }
         self.deliver(session, &mut sorting);
@@ -105,7 +104,7 @@ impl Native<'_> {
         self.shared.queue.push(&mut sorting.parcels);
     }
 
-    fn obey(&mut self, session: &mut Session, record: Record<'_>) -> Result<(), Over> {
+    fn obey(&mut self, session: &mut Session, record: Record<'_>, now: Instant) -> Result<(), Over> {
         let given = session.books.given.session;
         match record {
             Record::Context {
@@ -148,6 +147,7 @@ impl Native<'_> {
                     session.end(&Record::Released { lease });
                 } else if task.cancel() {
                     self.shared.gates.close(lease);
+                    self.overlong.abandon(given, lease, now);
                 }
             }
             Record::Room { lease, results, results_bytes } => {

@@ -28,6 +28,8 @@ const SLOWEST_LINK: u64 = 100;
 pub(super) enum Over {
     /// The host was told to end, and has finished.
     Drained,
+    /// Everything was given back, because of a function that cannot be stopped otherwise than with its process.
+    Overlong,
     /// The connection is lost, or is to be made anew.
     Lost(String),
     /// The node wants no other attempt.
@@ -92,15 +94,16 @@ impl Native<'_> {
         let mut frames = Frames::new();
         loop {
             let now = Instant::now();
-            let is_leaving = !self.life.pulse(now);
+            let is_overlong = self.has_overlong(session, now);
+            let is_leaving = !self.life.pulse(now) || is_overlong;
             if is_leaving && !session.is_leaving {
                 self.leave(session);
             }
-            let is_idle = is_leaving && !self.live.any_begun();
+            let is_idle = is_leaving && (is_overlong || !self.live.any_begun());
             self.fetch(now, is_idle);
             self.collect(session);
             if is_leaving && self.has_finished(is_idle, now) {
-                return Ok(Over::Drained);
+                return Ok(if is_overlong { Over::Overlong } else { Over::Drained });
             }
             if session.is_welcome {
                 self.speak(connection, session, now);
@@ -145,7 +148,7 @@ impl Native<'_> {
     }
 
     /// Keeps what was fetched from the slots, and queues it where there is somebody to send it to.
-    fn collect(&mut self, session: &mut Session) {
+    pub(super) fn collect(&mut self, session: &mut Session) {
         for packed in self.fetched.packed.drain(..) {
             let bytes: usize = packed.frames.iter().map(|frame| frame.len()).sum();
             let frames = self.untaken.keep(packed);

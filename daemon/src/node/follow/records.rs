@@ -4,13 +4,13 @@ use super::link::Stage;
 use super::stream::FollowedStream;
 use crate::node::bounds::{CONTEXTS, TURN};
 use crate::node::egress::Client;
-use crate::node::ledger::{JobKey, MessageKey, Outcome};
+use crate::node::ledger::{JobKey, MessageKey, Outcome, Terms};
 use crate::node::message::{Header, Message};
 use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::TOO_LARGE;
 use pylm_protocol::record::LISTENS_ELSEWHERE;
-use pylm_protocol::{BatchReader, MAJOR, Record};
+use pylm_protocol::{BatchReader, MAJOR, Record, deadline};
 use pylm_transport::{Frame, Frames};
 use std::sync::Arc;
 use std::time::Instant;
@@ -118,12 +118,13 @@ impl Router {
                 let job = link.contexts.remove(&context);
                 link.taken_back.extend(job);
             }
-            Record::Assign { lease, context, cache, payload, .. } => {
+            Record::Assign { lease, context, cache, payload, timeout, .. } => {
                 let job = *link.contexts.get(&context).ok_or("it has named a context that is not there")?;
                 if draining {
                     link.say(&Record::Released { lease });
                 } else {
-                    self.accept_followed(place, lease, job, cache, payload.0, now);
+                    let cache = (!cache.is_empty()).then(|| cache.into());
+                    self.accept_followed(place, lease, job, (cache, payload.0), deadline(now, timeout), now);
                 }
             }
             Record::Abandon { lease } => {
@@ -172,7 +173,7 @@ impl Router {
             hops: u32::try_from(hops).unwrap_or(u32::MAX),
             elsewhere: flags & LISTENS_ELSEWHERE != 0,
         });
-        let job = self.ledger.open_job();
+        let job = self.ledger.open_job(Terms::default());
         let stream = FollowedStream::new(place, header, results, results_bytes);
         self.clients.insert(job, Client::Followed(stream));
         Some(job)
@@ -184,18 +185,18 @@ impl Router {
         place: usize,
         lease: u64,
         job: JobKey,
-        cache: &str,
-        payload: Bytes,
+        (cache, payload): (Option<Arc<str>>, Bytes),
+        deadline: Option<Instant>,
         now: Instant,
     ) {
         let Some(Client::Followed(stream)) = self.clients.get(job) else { return };
-        let cache = (!cache.is_empty()).then(|| cache.into());
         let message = Message { header: Arc::clone(&stream.header), cache, payload };
         let max = self.config.max_message;
         let too_large = message.payload.len() as u64 > max;
         let refused = too_large
             .then(|| (TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")));
-        let key = self.accept(job, lease, message, refused, now);
+        // When its time is over, the earlier node abandons it; functions here are to see it.
+        let key = self.accept(job, lease, message, refused, deadline, now);
         if let Some(key) = key
             && let Some(link) = self.followed[place].link()
         {

@@ -51,7 +51,7 @@ impl Stream {
     }
 
     /// What its messages share.
-    pub fn terms(&self) -> Box<JobHeader> {
+    pub fn to_journal(&self) -> Box<JobHeader> {
         let (window, window_bytes) = self.window();
         Box::new(JobHeader {
             identity: self.identity,
@@ -63,6 +63,8 @@ impl Stream {
             window_bytes,
             timeout: self.timeout.map_or(0, |timeout| timeout.as_millis() as u64),
             max_message: self.max_message,
+            priority: u64::from(self.terms.priority),
+            retries: u64::from(self.terms.retries),
             ..JobHeader::default()
         })
     }

@@ -63,6 +63,7 @@ impl Router {
         stream.set_window(terms.window, terms.window_bytes);
         stream.max_message = terms.max_message;
         stream.timeout = (terms.timeout > 0).then(|| Duration::from_millis(terms.timeout));
+        stream.set_terms(terms.priority, terms.retries);
         stream.next = recovered.next_number;
         stream.cancelled = recovered.cancelled;
         stream.doubtful = doubtful;
@@ -77,13 +78,14 @@ impl Router {
         }
         stream.count_from(recovered.next_serial);
         let header = Arc::clone(&stream.header);
-        let job = self.ledger.open_job();
+        let job = self.ledger.open_job(stream.terms);
+        let deadline = stream.deadline_of_next(now);
         self.clients.insert(job, Client::Native(Box::new(stream)));
         self.jobs_by_identity.insert(terms.identity, job);
         for (number, message) in messages {
             let cache = (!message.cache.is_empty()).then(|| (&*message.cache).into());
             let message = Message { header: Arc::clone(&header), cache, payload: message.payload };
-            self.accept(job, number, message, refused.clone(), now);
+            self.accept(job, number, message, refused.clone(), deadline, now);
         }
         self.touch(job);
     }

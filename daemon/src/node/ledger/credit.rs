@@ -13,6 +13,8 @@ pub struct Credit {
     pub leases: u64,
     /// The bytes of their payloads.
     pub bytes: u64,
+    /// Those of the leases that it was asked for back.
+    pub(super) asked_back: u64,
     /// It may be given more: it is connected, and is not leaving.
     pub open: bool,
     /// It has, or is to have, one message alone.
@@ -34,7 +36,7 @@ pub(super) enum Alone {
 
 impl Credit {
     pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>) -> Self {
-        Credit { limit, limit_bytes, leases: 0, bytes: 0, open: true, alone: Alone::No, functions }
+        Credit { limit, limit_bytes, leases: 0, bytes: 0, asked_back: 0, open: true, alone: Alone::No, functions }
     }
 
     /// Whether it is one for any function, and says that it takes none for now.
@@ -68,9 +70,10 @@ impl Credit {
         self.bytes += bytes as u64;
     }
 
-    pub(super) fn give_back(&mut self, bytes: usize) {
+    pub(super) fn give_back(&mut self, bytes: usize, asked_back: bool) {
         self.leases -= 1;
         self.bytes -= bytes as u64;
+        self.asked_back -= u64::from(asked_back);
         if self.leases == 0 && self.alone == Alone::Busy {
             self.alone = Alone::No;
         }

@@ -1,9 +1,14 @@
 //! Which function is offered by whom, and who waits for it: one lane for each job, served in turns. A follower of a topic
 //! is to its parts what a function is to its.
+//!
+//! Turns are fair in the way of start-time fair queueing (Goyal, Vin and Cheng, 1996): every part moves its lane on in the
+//! function's time, the lane that is furthest behind is next, and one that was empty begins where the others are. A job of
+//! priority P moves on 2^P times more slowly, so that it gets that many times as much, and nobody starves.
 
-use super::{FunctionKey, HostKey, JobKey, LaneKey, PartKey};
+use super::{FunctionKey, HostKey, JobKey, LaneKey, PRIORITY, PartKey};
 use slotmap::SlotMap;
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Instant;
 
 /// One job's queue for one function.
@@ -14,7 +19,14 @@ struct Lane {
     waiting: VecDeque<PartKey>,
     /// It is among the function's turns.
     queued: bool,
+    /// What each of its parts costs in the function's time: half as much with each step of priority.
+    stride: u64,
+    /// Where it stands in the function's time.
+    time: u64,
 }
+
+/// A lane's turn: when it is due in the function's time, and how many were queued before.
+type Turn = Reverse<(u64, u64, LaneKey)>;
 
 /// A function that is offered or waited for.
 #[derive(Debug)]
@@ -22,8 +34,12 @@ pub(super) struct Function {
     name: Box<str>,
     /// The hosts that offer it.
     pub(super) hosts: Vec<HostKey>,
-    /// Lanes with parts, in the order of their turns.
-    turns: VecDeque<LaneKey>,
+    /// Lanes with parts, the next one on top.
+    turns: BinaryHeap<Turn>,
+    /// The time of the turn that was served last.
+    time: u64,
+    /// Turns that were ever queued.
+    queued: u64,
     /// Parts that are to be tried alone.
     pub(super) alone: VecDeque<PartKey>,
     /// How many lanes it has: it is kept as long as there are any.
@@ -55,7 +71,9 @@ impl Function {
         Function {
             name: name.into(),
             hosts: Vec::new(),
-            turns: VecDeque::new(),
+            turns: BinaryHeap::new(),
+            time: 0,
+            queued: 0,
             alone: VecDeque::new(),
             lanes: 0,
             atomic: false,
@@ -79,6 +97,8 @@ pub(super) struct Functions {
 
 /// Parts of one lane that are taken before the next lane has its turn.
 pub(super) const TURN: usize = 16;
+/// What a part of a job without priority costs in the function's time. It is divided by 2 with each step of priority.
+const STRIDE: u64 = 1 << PRIORITY;
 
 impl Functions {
     /// The function of this name.
@@ -189,13 +209,22 @@ impl Functions {
     }
 
     /// The lane of a job for a function; `lanes` are the job's.
-    pub(super) fn lane(&mut self, job: JobKey, function: FunctionKey, lanes: &mut Vec<LaneKey>) -> LaneKey {
+    pub(super) fn lane(
+        &mut self,
+        job: JobKey,
+        function: FunctionKey,
+        priority: u32,
+        lanes: &mut Vec<LaneKey>,
+    ) -> LaneKey {
         let known =
             lanes.iter().find(|&&lane| self.lanes.get(lane).is_some_and(|lane| lane.function == function));
         if let Some(&lane) = known {
             return lane;
         }
-        let lane = self.lanes.insert(Lane { job, function, waiting: VecDeque::new(), queued: false });
+        let stride = STRIDE >> priority.min(PRIORITY);
+        let lane =
+            Lane { job, function, waiting: VecDeque::new(), queued: false, stride, time: 0 };
+        let lane = self.lanes.insert(lane);
         lanes.push(lane);
         if let Some(function) = self.functions.get_mut(function) {
             function.lanes += 1;
@@ -224,14 +253,16 @@ impl Functions {
         if !entry.queued && !entry.waiting.is_empty() {
             entry.queued = true;
             if let Some(function) = self.functions.get_mut(entry.function) {
-                function.turns.push_back(lane);
+                entry.time = entry.time.max(function.time);
+                function.turns.push(Reverse((entry.time, function.queued, lane)));
+                function.queued += 1;
             }
         }
     }
 
     /// The lane whose turn it is, and its job.
     pub(super) fn turn(&self, function: FunctionKey) -> Option<(LaneKey, JobKey)> {
-        let lane = *self.functions.get(function)?.turns.front()?;
+        let &Reverse((_, _, lane)) = self.functions.get(function)?.turns.peek()?;
         Some((lane, self.lanes.get(lane)?.job))
     }
 
@@ -240,14 +271,17 @@ impl Functions {
         self.lanes.get_mut(lane)?.waiting.pop_front()
     }
 
-    /// Ends a lane's turn; one that is empty or held back gets no other until it is queued again.
-    pub(super) fn end_turn(&mut self, function: FunctionKey, held: bool) {
+    /// Ends a lane's turn, in which so many parts were given; one that is empty or held back gets no other until it is queued
+    /// again.
+    pub(super) fn end_turn(&mut self, function: FunctionKey, given: u64, held: bool) {
         let Some(function) = self.functions.get_mut(function) else { return };
-        let Some(lane) = function.turns.pop_front() else { return };
+        let Some(Reverse((time, _, lane))) = function.turns.pop() else { return };
+        function.time = function.time.max(time);
         let Some(entry) = self.lanes.get_mut(lane) else { return };
-        entry.queued = !held && !entry.waiting.is_empty();
-        if entry.queued {
-            function.turns.push_back(lane);
+        entry.time += given * entry.stride;
+        entry.queued = false;
+        if !held {
+            self.queue(lane);
         }
     }
 
@@ -287,7 +321,7 @@ impl Functions {
         if let Some(function) = self.functions.get_mut(lane_entry.function) {
             function.lanes -= 1;
             if lane_entry.queued {
-                function.turns.retain(|&other| other != lane);
+                function.turns.retain(|Reverse((_, _, other))| *other != lane);
             }
         }
         self.sweep(lane_entry.function);

@@ -122,6 +122,7 @@ impl Ledger {
         if let Some(credit) = self.hosts.get_mut(host) {
             credit.leases = 0;
             credit.bytes = 0;
+            credit.asked_back = 0;
             credit.alone = Alone::No;
         }
         if !may_return {

@@ -23,6 +23,10 @@ pub(super) struct Lease {
     pub(super) alone: bool,
     /// The function's results count only all together.
     pub(super) atomic: bool,
+    /// How many moves there were before it.
+    pub(super) since: u64,
+    /// Its host was asked for it back.
+    pub(super) asked_back: bool,
 }
 
 /// A result that counts.
@@ -79,9 +83,12 @@ pub struct LeaseResult {
 pub enum LeaseEnd {
     /// With that many results.
     Done(u64),
-    /// With an error.
-    Failed,
-    /// It had not begun.
+    /// With an error, which no retry mends where it is permanent.
+    Failed {
+        /// It is.
+        permanent: bool,
+    },
+    /// It gives the lease back, as a rule before it was begun.
     Released,
     /// With as many results as it gave; a pylm worker does not tell.
     Quiet,
@@ -102,6 +109,13 @@ pub enum Ended {
     },
     /// The part failed.
     Failed(MessageKey),
+    /// The part failed for this time, and is to be run again later.
+    Retry {
+        /// The part, for [`Ledger::retry_at`].
+        part: PartKey,
+        /// How often it has failed so far.
+        errors: u32,
+    },
     /// A rerun gave fewer results than were passed on before.
     Inconsistent(MessageKey),
 }
@@ -156,7 +170,7 @@ impl Ledger {
         if lease.out
             && let Some(credit) = self.hosts.get_mut(host)
         {
-            credit.give_back(lease.bytes);
+            credit.give_back(lease.bytes, lease.asked_back);
         }
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
         let results = match end {
@@ -169,7 +183,19 @@ impl Ledger {
                 }
                 return Ended::Nothing;
             }
-            LeaseEnd::Failed => {
+            LeaseEnd::Failed { permanent } => {
+                let retries = self.jobs.get(part.job).map_or(0, |job| job.terms.retries);
+                if !permanent && part.history.as_ref().map_or(0, |history| history.errors) < retries {
+                    let history = part.history();
+                    history.errors += 1;
+                    let errors = history.errors;
+                    // The failure of a lease that was lost meanwhile is none of the one that has taken its place.
+                    if part.lease != Some(key) {
+                        return Ended::Nothing;
+                    }
+                    part.lease = None;
+                    return Ended::Retry { part: lease.part, errors };
+                }
                 let message = part.message;
                 self.retire_part(lease.part, key, abandoned);
                 return Ended::Failed(message);
@@ -227,7 +253,7 @@ impl Ledger {
                 function.alone.push_back(key);
             }
         } else if let Some(job) = self.jobs.get_mut(part.job) {
-            let lane = self.functions.lane(part.job, part.function, &mut job.lanes);
+            let lane = self.functions.lane(part.job, part.function, job.terms.priority, &mut job.lanes);
             self.functions.push_front(lane, key);
         }
     }

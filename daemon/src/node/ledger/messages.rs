@@ -5,6 +5,7 @@ use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use pylm_protocol::Place;
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// A message that has not ended.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct OpenMessage {
     pub bytes: u64,
     /// The message as it came, where hooks want to see it.
     pub original: Option<Box<Message>>,
+    /// When it is to have ended.
+    pub deadline: Option<Instant>,
     /// Results that went to the client.
     pub results: u64,
     /// Scatter may make more parts of it.
@@ -32,12 +35,19 @@ pub struct OpenMessage {
 }
 
 impl OpenMessage {
-    pub(super) fn new(job: JobKey, number: u64, bytes: u64, original: Option<Box<Message>>) -> Self {
+    pub(super) fn new(
+        job: JobKey,
+        number: u64,
+        bytes: u64,
+        original: Option<Box<Message>>,
+        deadline: Option<Instant>,
+    ) -> Self {
         OpenMessage {
             job,
             number,
             bytes,
             original,
+            deadline,
             results: 0,
             scattering: true,
             open_parts: 0,
@@ -96,6 +106,8 @@ pub(super) struct History {
     pub(super) suspicions: u32,
     /// How often its host was lost while it was alone.
     pub(super) deaths: u32,
+    /// How often its function has failed and it was to be run again.
+    pub(super) errors: u32,
     /// Leases of hosts that were lost, which may still come back with an answer.
     pub(super) orphans: Vec<LeaseKey>,
 }

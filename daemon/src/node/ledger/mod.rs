@@ -15,7 +15,9 @@ mod model;
 #[cfg(test)]
 mod relay_model;
 mod relays;
+mod retries;
 mod turns;
+mod withdrawals;
 
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
@@ -29,6 +31,7 @@ use crate::node::message::{Identity, Message};
 use functions::Functions;
 use leases::Lease;
 use relays::Topics;
+use retries::Retries;
 use slotmap::{SlotMap, new_key_type};
 use std::time::Instant;
 
@@ -58,11 +61,24 @@ pub struct Rules {
     pub gathers: bool,
 }
 
+/// The highest priority: with each step from 0 to there, a job gets twice as much of what several wait for.
+pub const PRIORITY: u32 = 10;
+
+/// What is agreed for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// How often a part is run again whose function has failed.
+    pub retries: u32,
+    /// From 0 to [`PRIORITY`].
+    pub priority: u32,
+}
+
 /// A job, as far as it is counted.
 #[derive(Debug, Default)]
 pub struct Job {
     /// Its messages.
     pub counts: Counts,
+    terms: Terms,
     /// Its outputs wait for its client: nothing of it is dispatched.
     held: bool,
     /// Parts that have not ended.
@@ -99,6 +115,7 @@ pub struct Ledger {
     hosts: SlotMap<HostKey, Credit>,
     functions: Functions,
     topics: Topics,
+    retries: Retries,
     totals: Counts,
     /// Leases, results and ends of messages, ever.
     moves: u64,
@@ -116,6 +133,7 @@ impl Ledger {
             hosts: SlotMap::with_key(),
             functions: Functions::default(),
             topics: Topics::default(),
+            retries: Retries::default(),
             totals: Counts::default(),
             moves: 0,
         }
@@ -127,8 +145,8 @@ impl Ledger {
     }
 
     /// Begins a job.
-    pub fn open_job(&mut self) -> JobKey {
-        self.jobs.insert(Job::default())
+    pub fn open_job(&mut self, terms: Terms) -> JobKey {
+        self.jobs.insert(Job { terms, ..Job::default() })
     }
 
     /// A job that is open.
@@ -156,8 +174,7 @@ impl Ledger {
         let mut cancelled = Cancelled::default();
         let Some(entry) = self.jobs.get_mut(job) else { return cancelled };
         if entry.counts.under_way > 0 {
-            let open = self.messages.iter().filter(|(_, message)| message.job == job);
-            cancelled.messages = open.map(|(key, _)| key).collect();
+            cancelled.messages = self.messages_of(job).collect();
             for &message in &cancelled.messages {
                 let ended = self.end(message, Outcome::Cancelled);
                 cancelled.bytes += ended.map_or(0, |message| message.bytes);
@@ -179,6 +196,11 @@ impl Ledger {
         cancelled
     }
 
+    /// The messages of a job that have not ended.
+    pub fn messages_of(&self, job: JobKey) -> impl Iterator<Item = MessageKey> {
+        self.messages.iter().filter(move |(_, message)| message.job == job).map(|(key, _)| key)
+    }
+
     /// Forgets a job; what has not ended of it is cancelled first.
     pub fn close_job(&mut self, job: JobKey) -> Cancelled {
         let cancelled = self.cancel_job(job);
@@ -188,18 +210,19 @@ impl Ledger {
         cancelled
     }
 
-    /// Accepts a message. `original` is kept where hooks will want to see it.
+    /// Accepts a message, which is to have ended by its `deadline`. `original` is kept where hooks will want to see it.
     pub fn accept(
         &mut self,
         job: JobKey,
         number: u64,
         bytes: u64,
         original: Option<Box<Message>>,
+        deadline: Option<Instant>,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
         entry.counts.accept();
         self.totals.accept();
-        Some(self.messages.insert(OpenMessage::new(job, number, bytes, original)))
+        Some(self.messages.insert(OpenMessage::new(job, number, bytes, original, deadline)))
     }
 
     /// A message that has not ended.
@@ -218,7 +241,7 @@ impl Ledger {
         open.parts += 1;
         open.open_parts += 1;
         let part = self.parts.insert(Part::of(open.job, message, identity, function, body));
-        let lane = self.functions.lane(open.job, function, &mut job.lanes);
+        let lane = self.functions.lane(open.job, function, job.terms.priority, &mut job.lanes);
         self.functions.push_back(lane, part);
     }
 

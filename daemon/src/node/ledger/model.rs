@@ -20,7 +20,10 @@ enum Event {
     Dispatch,
     Result { lease: usize },
     Finish { lease: usize },
-    Fail { lease: usize },
+    Fail { lease: usize, permanent: bool },
+    /// Time passes, and parts that were to be run again are.
+    Wait,
+    Withdraw,
     Release { lease: usize },
     Lose { host: usize, may_return: bool },
     AddHost { limit: u64 },
@@ -37,7 +40,9 @@ fn event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Dispatch),
         6 => which.clone().prop_map(|lease| Event::Result { lease }),
         6 => which.clone().prop_map(|lease| Event::Finish { lease }),
-        1 => which.clone().prop_map(|lease| Event::Fail { lease }),
+        2 => (which.clone(), any::<bool>()).prop_map(|(lease, permanent)| Event::Fail { lease, permanent }),
+        1 => Just(Event::Wait),
+        1 => Just(Event::Withdraw),
         1 => which.clone().prop_map(|lease| Event::Release { lease }),
         1 => (which.clone(), any::<bool>()).prop_map(|(host, may_return)| Event::Lose { host, may_return }),
         2 => (1u64..5).prop_map(|limit| Event::AddHost { limit }),
@@ -71,12 +76,24 @@ struct World {
     accepted: BTreeSet<(JobKey, u64)>,
     ended: BTreeSet<(JobKey, u64)>,
     passed: BTreeSet<((JobKey, u64), u64, u64)>,
+    /// How often each part has failed.
+    errors: BTreeMap<((JobKey, u64), u64), u32>,
+    asked_back: BTreeSet<LeaseKey>,
 }
+
+/// How often the second job's messages are run again; those of the others are not.
+const RETRIES: u32 = 2;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl World {
     fn new() -> Self {
         let mut ledger = Ledger::new(Rules { max_attempts: 2, gathers: false });
-        let jobs = (0..3).map(|_| ledger.open_job()).collect();
+        let terms = [
+            Terms::default(),
+            Terms { retries: RETRIES, priority: 0 },
+            Terms { retries: 0, priority: 2 },
+        ];
+        let jobs = terms.map(|terms| ledger.open_job(terms)).into();
         World {
             ledger,
             now: Instant::now(),
@@ -89,6 +106,8 @@ impl World {
             accepted: BTreeSet::new(),
             ended: BTreeSet::new(),
             passed: BTreeSet::new(),
+            errors: BTreeMap::new(),
+            asked_back: BTreeSet::new(),
         }
     }
 
@@ -116,13 +135,20 @@ impl World {
                     self.finish(out);
                 }
             }
-            Event::Fail { lease } => {
+            Event::Fail { lease, permanent } => {
                 if let Some(place) = pick(&self.out, lease) {
                     let out = self.out.swap_remove(place);
-                    let ended = self.ledger.end_lease(out.host, out.key, LeaseEnd::Failed, &mut Vec::new());
-                    if let Ended::Failed(message) = ended {
-                        self.end(message, Outcome::Failed);
-                    }
+                    self.fail(out, permanent);
+                }
+            }
+            Event::Wait => {
+                self.now += RETRY_DELAY;
+                self.ledger.resume_retries(self.now);
+            }
+            Event::Withdraw => {
+                for (host, key) in self.ledger.withdraw(self.ledger.moves()) {
+                    assert!(self.asked_back.insert(key), "a lease is asked for twice");
+                    assert!(self.out.iter().any(|out| out.host == host && out.key == key));
                 }
             }
             Event::Release { lease } => {
@@ -163,7 +189,7 @@ impl World {
     fn submit(&mut self, job: usize, parts: u64) {
         let job = self.jobs[job % 3];
         let number = self.next.entry(job).or_default();
-        let key = self.ledger.accept(job, *number, 1, None).unwrap();
+        let key = self.ledger.accept(job, *number, 1, None, None).unwrap();
         self.accepted.insert((job, *number));
         *number += 1;
         let header = Header {
@@ -211,13 +237,31 @@ impl World {
 
     fn finish(&mut self, out: Out) {
         match self.ledger.end_lease(out.host, out.key, LeaseEnd::Done(out.results), &mut Vec::new()) {
-            Ended::Nothing => {}
+            Ended::Nothing | Ended::Retry { .. } => {}
             Ended::Done { message, .. } => {
                 if let Settled::Done(message) = self.ledger.settle(message) {
                     self.end(message, Outcome::Done);
                 }
             }
             Ended::Failed(message) | Ended::Inconsistent(message) => self.end(message, Outcome::Failed),
+        }
+    }
+
+    fn fail(&mut self, out: Out, permanent: bool) {
+        match self.ledger.end_lease(out.host, out.key, LeaseEnd::Failed { permanent }, &mut Vec::new()) {
+            Ended::Failed(message) => {
+                let retries = if out.message.0 == self.jobs[1] { RETRIES } else { 0 };
+                let errors = self.errors.get(&(out.message, out.part)).copied().unwrap_or_default();
+                assert!(permanent || errors == retries, "it failed after {errors} of {retries} retries");
+                self.end(message, Outcome::Failed);
+            }
+            Ended::Retry { part, errors } => {
+                assert!(!permanent);
+                let before = self.errors.insert((out.message, out.part), errors).unwrap_or_default();
+                assert_eq!(errors, before + 1);
+                self.ledger.retry_at(part, self.now + RETRY_DELAY);
+            }
+            Ended::Nothing | Ended::Done { .. } | Ended::Inconsistent(_) => {}
         }
     }
 
@@ -248,6 +292,8 @@ impl World {
         assert_eq!(totals.under_way, (self.accepted.len() - self.ended.len()) as u64);
         for &host in &self.hosts {
             let credit = self.ledger.credit(host).unwrap();
+            let asked_back = self.out.iter().filter(|out| out.host == host && self.asked_back.contains(&out.key));
+            assert_eq!(credit.asked_back, asked_back.count() as u64);
             assert_eq!(credit.leases, self.out.iter().filter(|out| out.host == host).count() as u64);
             assert!(credit.leases <= credit.limit.max(1), "a host has more than its limit");
         }
@@ -258,6 +304,7 @@ impl World {
         let jobs = self.jobs.clone();
         jobs.into_iter().for_each(|job| self.ledger.hold(job, false));
         self.step(Event::AddHost { limit: 4 });
+        self.step(Event::Wait);
         for _ in 0..10_000 {
             self.step(Event::Dispatch);
             if self.out.is_empty() {
@@ -404,4 +451,84 @@ fn the_least_loaded_host_is_next() {
     let first = world.hosts[0];
     let share = world.out.iter().filter(|out| out.host == first).count();
     assert!((40..=60).contains(&share), "one of two hosts got {share} of 100");
+}
+
+#[test]
+fn what_fails_is_run_again_after_its_delay_as_often_as_its_job_asks_for() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 4 });
+    world.submit(1, 1);
+    for _ in 0..RETRIES {
+        world.step(Event::Dispatch);
+        world.step(Event::Fail { lease: 0, permanent: false });
+        world.step(Event::Dispatch);
+        assert!(world.out.is_empty(), "it was run again at once");
+        assert_eq!(world.ledger.retrying().get(&world.jobs[1]), Some(&1));
+        world.step(Event::Wait);
+    }
+    world.step(Event::Dispatch);
+    world.step(Event::Fail { lease: 0, permanent: false });
+    assert_eq!(world.ledger.totals().failed, 1);
+    assert!(world.ledger.retrying().is_empty());
+}
+
+#[test]
+fn what_a_slow_host_has_not_begun_goes_to_an_idle_one() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 8 });
+    (0..8).for_each(|_| world.submit(0, 1));
+    world.step(Event::Dispatch);
+    world.step(Event::AddHost { limit: 8 });
+    world.step(Event::Withdraw);
+    assert_eq!(world.asked_back.len(), 4);
+    let asked: Vec<_> = world.asked_back.iter().copied().collect();
+    for key in asked {
+        let lease = world.out.iter().position(|out| out.key == key).unwrap();
+        // The latest ones.
+        assert!(world.out[lease].message.1 >= 4);
+        world.step(Event::Release { lease });
+    }
+    world.step(Event::Dispatch);
+    let idle = world.hosts[1];
+    assert_eq!(world.out.iter().filter(|out| out.host == idle).count(), 4);
+    // They share by now.
+    world.asked_back.clear();
+    world.step(Event::Withdraw);
+    assert!(world.asked_back.is_empty());
+}
+
+/// How many of the first `count` leases go to each of two jobs, both of which have more.
+fn shares(first: usize, second: usize, count: u64) -> (usize, usize) {
+    let mut world = World::new();
+    (0..count).for_each(|_| world.submit(first, 1));
+    (0..count).for_each(|_| world.submit(second, 1));
+    world.step(Event::AddHost { limit: count });
+    world.step(Event::Dispatch);
+    let of = |job: usize| world.out.iter().filter(|out| out.message.0 == world.jobs[job]).count();
+    (of(first), of(second))
+}
+
+#[test]
+fn priority_is_a_larger_share_and_nobody_starves() {
+    let (plain, other) = shares(0, 1, 1_000);
+    assert!(plain.abs_diff(other) <= 16, "{plain} and {other}");
+    // The third job's priority is 2.
+    let (plain, urgent) = shares(0, 2, 1_000);
+    assert!((150..=250).contains(&plain), "{plain} and {urgent}");
+}
+
+#[test]
+fn a_job_that_comes_late_is_next_and_has_nothing_saved_up() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 400 });
+    (0..400).for_each(|_| world.submit(0, 1));
+    world.step(Event::Dispatch);
+    (0..400).for_each(|_| world.submit(0, 1));
+    (0..400).for_each(|_| world.submit(1, 1));
+    while !world.out.is_empty() {
+        world.step(Event::Finish { lease: 0 });
+    }
+    world.step(Event::Dispatch);
+    let late = world.out.iter().filter(|out| out.message.0 == world.jobs[1]).count();
+    assert!((180..=220).contains(&late), "{late} of 400");
 }

@@ -61,7 +61,7 @@ impl World {
     fn new() -> Self {
         // A follower that dies is to be no suspect here: what suspects are is another model's to check.
         let mut ledger = Ledger::new(Rules { max_attempts: u32::MAX, gathers: false });
-        let job = ledger.open_job();
+        let job = ledger.open_job(Terms::default());
         let now = Instant::now();
         let (hosts, out, passed) = ([None; 2], Vec::new(), BTreeMap::new());
         World { ledger, now, job, next: 0, hosts, out, passed, ended: 0 }
@@ -112,7 +112,7 @@ impl World {
 
     /// A message whose only result goes on.
     fn submit(&mut self, held: bool) {
-        let key = self.ledger.accept(self.job, self.next, 1, None).unwrap();
+        let key = self.ledger.accept(self.job, self.next, 1, None, None).unwrap();
         let identity = Identity { number: self.next, part: 0 };
         self.next += 1;
         let body =

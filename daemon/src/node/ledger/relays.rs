@@ -103,7 +103,7 @@ impl Ledger {
                 ..Part::of(open.job, message, identity, follower.key, body.clone())
             };
             let part = self.parts.insert(part);
-            let lane = self.functions.lane(open.job, follower.key, &mut job.lanes);
+            let lane = self.functions.lane(open.job, follower.key, job.terms.priority, &mut job.lanes);
             self.functions.push_back(lane, part);
         }
     }

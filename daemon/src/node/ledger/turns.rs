@@ -18,6 +18,8 @@ pub struct Assignment<'a> {
     pub part: &'a Part,
     /// The function's name.
     pub function: &'a str,
+    /// When the message is to have ended.
+    pub deadline: Option<Instant>,
 }
 
 /// A part that waited in vain.
@@ -79,7 +81,7 @@ impl Ledger {
                 given += 1;
             }
         }
-        self.functions.end_turn(function, held);
+        self.functions.end_turn(function, given, held);
         true
     }
 
@@ -135,10 +137,10 @@ impl Ledger {
         assign: &mut impl FnMut(Assignment<'_>),
     ) -> bool {
         let Some(part) = self.parts.get_mut(key) else { return false };
-        if !self.messages.contains_key(part.message) {
+        let Some(deadline) = self.messages.get(part.message).map(|message| message.deadline) else {
             self.remove_part(key);
             return false;
-        }
+        };
         let Some(credit) = self.hosts.get_mut(host) else { return false };
         let bytes = part.body.payload.len();
         credit.take(bytes);
@@ -152,6 +154,8 @@ impl Ledger {
             out: true,
             alone,
             atomic,
+            since: self.moves,
+            asked_back: false,
         });
         part.lease = Some(lease);
         self.moves += 1;
@@ -161,7 +165,7 @@ impl Ledger {
             held.retain(|(lease, ..)| orphans.contains(lease));
         }
         let function = self.functions.get(part.function).map_or("", |function| function.name());
-        assign(Assignment { host, lease, part, function });
+        assign(Assignment { host, lease, part, function, deadline });
         true
     }
 

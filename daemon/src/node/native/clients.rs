@@ -34,7 +34,7 @@ impl Router {
                     self.touch(key);
                 }
             }
-            Record::Open { .. } => self.open(session, record)?,
+            Record::Open { .. } => self.open(session, record, now)?,
             Record::Finish { job, count } => {
                 if let Some((_, stream)) = self.stream(session, job) {
                     let job = stream.identity;
@@ -71,7 +71,7 @@ impl Router {
         }
     }
 
-    fn open(&mut self, session: SessionKey, record: Record<'_>) -> Result<(), Violation> {
+    fn open(&mut self, session: SessionKey, record: Record<'_>, now: Instant) -> Result<(), Violation> {
         let Record::Open {
             job,
             identity,
@@ -82,6 +82,9 @@ impl Router {
             epoch,
             received,
             timeout,
+            priority,
+            retries,
+            deadline,
             ..
         } = record
         else {
@@ -116,8 +119,9 @@ impl Router {
                     ..Header::default()
                 };
                 let refused = self.function_of(&header).err();
-                let key = self.ledger.open_job();
                 let mut stream = Stream::new(identity, Arc::new(header), refused);
+                stream.set_terms(priority, retries);
+                let key = self.ledger.open_job(stream.terms);
                 stream.number = job;
                 stream.session = Some(session);
                 self.clients.insert(key, Client::Native(Box::new(stream)));
@@ -132,6 +136,7 @@ impl Router {
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
         stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
+        stream.deadline = pylm_protocol::deadline(now, deadline);
         let state = match known {
             Some(_) if stream.cancelled => JobState::Cancelled,
             Some(_) if !std::mem::take(&mut stream.doubtful) => JobState::Known,
@@ -147,7 +152,7 @@ impl Router {
         };
         self.sessions.say(session, &opened);
         if let Some(keeper) = &mut self.keeper {
-            keeper.keep(journal::Record::JobOpened(stream.terms()));
+            keeper.keep(journal::Record::JobOpened(stream.to_journal()));
         }
         self.touch(key);
         Ok(())
@@ -228,7 +233,8 @@ impl Router {
             let (job, payload) = (stream.identity, message.payload.clone());
             keeper.keep(journal::Record::Accepted { job, number, cache: cache.into(), payload });
         }
-        self.accept(key, number, message, refused, now);
+        let deadline = stream.deadline_of_next(now);
+        self.accept(key, number, message, refused, deadline, now);
     }
 
     /// Tells a client how many of its Submits were accepted: at once, or when they are on disk.

@@ -6,7 +6,7 @@ use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::ledger::{LeaseEnd, LeaseKey, LeaseResult};
 use crate::node::router::Router;
 use pylm_protocol::Record;
-use pylm_protocol::record::HELD_UNTIL_END;
+use pylm_protocol::record::{HELD_UNTIL_END, PERMANENT};
 use slotmap::KeyData;
 use std::time::Instant;
 
@@ -49,8 +49,9 @@ impl Router {
                 self.take_end(host, lease_key(lease), LeaseEnd::Done(results));
                 self.sessions.take_end(session);
             }
-            Record::LeaseFailed { lease, code, text, .. } => {
-                self.take_failure(host, lease_key(lease), code, text);
+            Record::LeaseFailed { lease, code, text, flags, .. } => {
+                let permanent = flags & PERMANENT != 0;
+                self.take_failure(host, lease_key(lease), permanent, code, text);
                 self.sessions.take_end(session);
             }
             Record::Released { lease } => {

@@ -3,7 +3,7 @@
 use super::sessions::SessionKey;
 use crate::node::ingress::Refusal;
 use crate::node::keeper::WaitingSubmit;
-use crate::node::ledger::MessageKey;
+use crate::node::ledger::{MessageKey, PRIORITY, Terms};
 use crate::node::message::Header;
 use bytes::Bytes;
 use pylm_protocol::record::HELD_UNTIL_END;
@@ -120,6 +120,10 @@ pub struct Stream {
     pub told: u64,
     /// How long each of its messages may take.
     pub timeout: Option<Duration>,
+    /// When all of them are to have ended.
+    pub deadline: Option<Instant>,
+    /// What the ledger is told of it.
+    pub terms: Terms,
     /// When its messages are to have ended, in the order of their acceptance.
     pub deadlines: VecDeque<(Instant, MessageKey)>,
     /// The largest payload that its client takes, in bytes.
@@ -170,6 +174,8 @@ impl Stream {
             submitted: 0,
             told: 0,
             timeout: None,
+            deadline: None,
+            terms: Terms::default(),
             deadlines: VecDeque::new(),
             max_message: u64::MAX,
             cancelled: false,
@@ -197,6 +203,19 @@ impl Stream {
         self.window_bytes = window_bytes.max(1);
     }
 
+    /// How urgent it is, and how often what fails is run again, as the client says it.
+    pub fn set_terms(&mut self, priority: u64, retries: u64) {
+        let most = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        self.terms = Terms { priority: most(priority).min(PRIORITY), retries: most(retries) };
+    }
+
+    /// When a message that is accepted now is to have ended.
+    #[inline]
+    pub fn deadline_of_next(&self, now: Instant) -> Option<Instant> {
+        let own = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        own.into_iter().chain(self.deadline).min()
+    }
+
     /// The same, in outputs and in bytes.
     pub fn window(&self) -> (u64, u64) {
         (self.window, self.window_bytes)
@@ -211,6 +230,14 @@ impl Stream {
     pub fn overdue(&mut self, now: Instant) -> Option<MessageKey> {
         let (deadline, message) = *self.deadlines.front()?;
         (deadline <= now).then(|| self.deadlines.pop_front().map(|_| message))?
+    }
+
+    /// Forgets the times of messages that are no longer `open`, when there are many beside the `under_way`.
+    pub fn forget_ended(&mut self, under_way: usize, open: impl Fn(MessageKey) -> bool) {
+        const FEW: usize = 1_024;
+        if self.deadlines.len() > 2 * under_way + FEW {
+            self.deadlines.retain(|&(_, message)| open(message));
+        }
     }
 
     /// Queues an output. The end of a message whose only result still waits becomes one record with it.
