@@ -263,6 +263,7 @@ fn conversation(random: &mut Random) -> Vec<Record<'static>> {
             timeout: 0,
             priority: 0,
             retries: 0,
+            deadline: 0,
         },
         Record::Submit { job: 1, number: 0, cache: "", payload },
         Record::Received { job: 1, outputs: random.below(u64::MAX) },

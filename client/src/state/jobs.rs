@@ -126,7 +126,16 @@ mod tests {
     fn job(number: u32) -> Job {
         let outputs = Window { messages: 10, bytes: 10 };
         let identity = Uuid::new_v4();
-        let terms = JobTerms { identity, pipeline: "p".into(), function: "s.f".into(), timeout: 0, deadline: None, priority: 0, retries: 0, outputs };
+        let terms = JobTerms {
+            identity,
+            pipeline: "p".into(),
+            function: "s.f".into(),
+            timeout: 0,
+            deadline: None,
+            priority: 0,
+            retries: 0,
+            outputs,
+        };
         let mut job = Job::new(number, terms);
         job.submit([Message { payload: Bytes::new(), cache: None }].into_iter());
         job.finish();

@@ -60,12 +60,7 @@ impl NativeHost {
 
     /// Gives a part to the host.
     #[inline]
-    pub fn assign(
-        &mut self,
-        assignment: &Assignment<'_>,
-        now: Instant,
-        sessions: &mut Sessions,
-    ) {
+    pub fn assign(&mut self, assignment: &Assignment<'_>, now: Instant, sessions: &mut Sessions) {
         let Some(session) = self.session else { return };
         let part = assignment.part;
         let context = self.context(session, &part.body.header, assignment.function, sessions);

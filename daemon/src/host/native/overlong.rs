@@ -1,8 +1,8 @@
 //! Functions that go on though nobody wants their results any more. A thread cannot be ended from outside, a process can: after
 //! a grace time the host gives back everything else, and ends, to be started again.
 
-use super::session::Session;
 use super::Native;
+use super::session::Session;
 use pylm_protocol::Record;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -51,8 +51,7 @@ impl Native<'_> {
         let Overlong { grace, abandoned, .. } = &mut self.overlong;
         let live = &self.live;
         let is_over = |since: Instant| now.saturating_duration_since(since) >= *grace;
-        let is_begun =
-            |session, lease| live.find(session, lease).is_some_and(|task| task.is_begun());
+        let is_begun = |session, lease| live.find(session, lease).is_some_and(|task| task.is_begun());
         abandoned.retain(|&(_, session, lease)| is_begun(session, lease));
         let found = abandoned.front().is_some_and(|&(since, ..)| is_over(since))
             || live.begun().any(|task| task.deadline.is_some_and(is_over));
@@ -61,7 +60,9 @@ impl Native<'_> {
         }
         // Once is enough: there it stays.
         grace.clone_from(&Duration::MAX);
-        error!("a function goes on though nobody wants its results; it keeps its slot, since it runs in the node itself");
+        error!(
+            "a function goes on though nobody wants its results; it keeps its slot, since it runs in the node itself"
+        );
         false
     }
 

@@ -36,7 +36,16 @@ pub(super) enum Alone {
 
 impl Credit {
     pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>) -> Self {
-        Credit { limit, limit_bytes, leases: 0, bytes: 0, asked_back: 0, open: true, alone: Alone::No, functions }
+        Credit {
+            limit,
+            limit_bytes,
+            leases: 0,
+            bytes: 0,
+            asked_back: 0,
+            open: true,
+            alone: Alone::No,
+            functions,
+        }
     }
 
     /// Whether it is one for any function, and says that it takes none for now.

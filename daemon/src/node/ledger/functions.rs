@@ -222,8 +222,7 @@ impl Functions {
             return lane;
         }
         let stride = STRIDE >> priority.min(PRIORITY);
-        let lane =
-            Lane { job, function, waiting: VecDeque::new(), queued: false, stride, time: 0 };
+        let lane = Lane { job, function, waiting: VecDeque::new(), queued: false, stride, time: 0 };
         let lane = self.lanes.insert(lane);
         lanes.push(lane);
         if let Some(function) = self.functions.get_mut(function) {

@@ -16,21 +16,47 @@ const OFFER: FunctionOffer<'static> = FunctionOffer::function("f");
 /// What may happen; numbers choose among what there is.
 #[derive(Debug, Clone)]
 enum Event {
-    Submit { job: usize, parts: u64 },
+    Submit {
+        job: usize,
+        parts: u64,
+    },
     Dispatch,
-    Result { lease: usize },
-    Finish { lease: usize },
-    Fail { lease: usize, permanent: bool },
+    Result {
+        lease: usize,
+    },
+    Finish {
+        lease: usize,
+    },
+    Fail {
+        lease: usize,
+        permanent: bool,
+    },
     /// Time passes, and parts that were to be run again are.
     Wait,
     Withdraw,
-    Release { lease: usize },
-    Lose { host: usize, may_return: bool },
-    AddHost { limit: u64 },
-    Return { host: usize },
-    Hold { job: usize, held: bool },
-    Cancel { job: usize },
-    Late { lease: usize },
+    Release {
+        lease: usize,
+    },
+    Lose {
+        host: usize,
+        may_return: bool,
+    },
+    AddHost {
+        limit: u64,
+    },
+    Return {
+        host: usize,
+    },
+    Hold {
+        job: usize,
+        held: bool,
+    },
+    Cancel {
+        job: usize,
+    },
+    Late {
+        lease: usize,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -88,11 +114,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 impl World {
     fn new() -> Self {
         let mut ledger = Ledger::new(Rules { max_attempts: 2, gathers: false });
-        let terms = [
-            Terms::default(),
-            Terms { retries: RETRIES, priority: 0 },
-            Terms { retries: 0, priority: 2 },
-        ];
+        let terms =
+            [Terms::default(), Terms { retries: RETRIES, priority: 0 }, Terms { retries: 0, priority: 2 }];
         let jobs = terms.map(|terms| ledger.open_job(terms)).into();
         World {
             ledger,
@@ -292,7 +315,8 @@ impl World {
         assert_eq!(totals.under_way, (self.accepted.len() - self.ended.len()) as u64);
         for &host in &self.hosts {
             let credit = self.ledger.credit(host).unwrap();
-            let asked_back = self.out.iter().filter(|out| out.host == host && self.asked_back.contains(&out.key));
+            let asked_back =
+                self.out.iter().filter(|out| out.host == host && self.asked_back.contains(&out.key));
             assert_eq!(credit.asked_back, asked_back.count() as u64);
             assert_eq!(credit.leases, self.out.iter().filter(|out| out.host == host).count() as u64);
             assert!(credit.leases <= credit.limit.max(1), "a host has more than its limit");

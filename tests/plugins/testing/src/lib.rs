@@ -134,6 +134,26 @@ fn get(context: &Context, payload: &[u8]) -> Result<Payload, Failure> {
     context.cache_get(text(payload)?)?.ok_or_else(|| Failure::new("no such key"))
 }
 
+/// Fails in as many attempts as the payload says, and then gives the number of the attempt.
+#[function]
+fn fail_first(context: &Context, payload: &[u8]) -> Result<String, Failure> {
+    let attempt = context.attempt();
+    if attempt <= number(payload)? { Err(Failure::new("not yet")) } else { Ok(attempt.to_string()) }
+}
+
+/// Fails with an error that no retry mends: the number of the attempt.
+#[function]
+fn fail_for_good(context: &Context, _: &[u8]) -> Result<(), Failure> {
+    Err(Failure::permanent(context.attempt()))
+}
+
+/// The milliseconds that are left to its message's deadline, or `none`.
+#[function]
+fn time_left(context: &Context, _: &[u8]) -> String {
+    let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+    context.deadline().map_or("none".into(), |deadline| left(deadline).as_millis().to_string())
+}
+
 fn text(payload: &[u8]) -> Result<&str, Failure> {
     std::str::from_utf8(payload).map_err(Failure::new)
 }
@@ -151,6 +171,9 @@ export_plugin!(
     panic,
     sleep_for,
     until_cancelled,
+    fail_first,
+    fail_for_good,
+    time_left,
     crash,
     count,
     drip,
