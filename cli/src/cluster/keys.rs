@@ -74,6 +74,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("max-message", Kind::Number),
     flag("cache-bytes", Kind::Number),
     flag("max-attempts", Kind::Number),
+    flag("failed-bytes", Kind::Number),
     flag("function-wait", Kind::Number),
     flag("client-grace", Kind::Number),
     flag("keep", Kind::Number),

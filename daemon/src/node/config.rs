@@ -49,6 +49,8 @@ pub struct NodeConfig {
     pub function_wait: Duration,
     /// How long a job whose client is lost is kept for it.
     pub client_grace: Duration,
+    /// Bytes of messages that took down every host, which are kept for `pylm failed`.
+    pub failed_bytes: u64,
     /// The folder of its journal.
     pub journal: Option<PathBuf>,
     /// How long a job is kept, with a journal, whose client is lost and has not had everything.

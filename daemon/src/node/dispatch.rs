@@ -131,13 +131,11 @@ impl Router {
 
     /// A host is lost: what it had goes to others.
     pub(crate) fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) {
-        for message in self.ledger.lose_host(host, may_return, now) {
+        for part in self.ledger.lose_host(host, may_return, now) {
             let times = self.config.max_attempts;
-            self.fail(
-                message,
-                LOST,
-                &format!("it was alone at {times} hosts that were lost; see --max-attempts"),
-            );
+            let text = format!("it was alone at {times} hosts that were lost; see --max-attempts");
+            self.keep_failed(&part, LOST, &text);
+            self.fail(part.message, LOST, &text);
         }
         self.undispatched = true;
     }

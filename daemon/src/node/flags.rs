@@ -116,6 +116,10 @@ pub struct Flags {
     /// How often a message may lose its host while it is tried alone, before it fails
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Bounds")]
     max_attempts: u32,
+    /// How many bytes of messages that lost their host too often are kept for `pylm failed`: at least one, at most 1,000; the
+    /// oldest ones go first
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, help_heading = "Bounds")]
+    failed_bytes: u64,
     /// How long a message waits for somebody to offer its function, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, help_heading = "Bounds")]
     function_wait: u64,
@@ -244,6 +248,7 @@ impl Flags {
             cache_bytes: self.cache_bytes,
             max_attempts: self.max_attempts,
             function_wait: Duration::from_secs(self.function_wait),
+            failed_bytes: self.failed_bytes,
             client_grace: Duration::from_secs(self.client_grace),
             journal: self.journal.clone(),
             keep: Duration::from_secs(self.keep),

@@ -4,6 +4,7 @@ use super::bounds::{LINGER, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
+use super::failed::{FAILED_KEY, FailedMessages};
 use super::follow::Followed;
 use super::gather::Gatherer;
 use super::hosts::Host;
@@ -78,6 +79,8 @@ pub struct Router {
     /// Until when functions may be missing, as the node goes on with messages of an earlier run.
     pub(crate) awaits_hosts_until: Option<Instant>,
     pub(crate) garbage: u64,
+    /// Messages that took down every host.
+    pub(crate) failed: FailedMessages,
     pub(super) db_ready: bool,
     pub(super) worker_pull_ready: bool,
     poller: Poller,
@@ -140,6 +143,7 @@ impl Router {
             ledger: Ledger::new(rules),
             cache: Cache::new(config.cache_bytes),
             keeper,
+            failed: FailedMessages::new(config.failed_bytes),
             config,
             db,
             worker_pull,
@@ -200,6 +204,7 @@ impl Router {
             (pylm_protocol::DISCOVERY_KEY, &version),
             // Its value is made when it is asked for.
             (STATUS_KEY, ""),
+            (FAILED_KEY, ""),
         ] {
             self.cache.preset(key, value);
         }

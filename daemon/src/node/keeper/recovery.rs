@@ -1,6 +1,7 @@
 //! A node goes on with what its journal has: jobs wait for their clients, unfinished messages run again, and the cache is as it was.
 
 use crate::node::egress::Client;
+use crate::node::failed::is_reserved;
 use crate::node::message::{Header, Message};
 use crate::node::native::stream::{Output, Stream};
 use crate::node::router::Router;
@@ -21,6 +22,10 @@ impl Router {
         let keys = cache.len();
         let mut refused = 0;
         for (key, value) in cache {
+            if is_reserved(&key) {
+                self.recover_failed(&value);
+                continue;
+            }
             if let Err(error) = self.cache.set(&key, value) {
                 refused += 1;
                 tracing::debug!(key = &*key, %error, "a value was not taken back");

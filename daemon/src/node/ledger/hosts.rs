@@ -1,7 +1,7 @@
 //! Hosts come, change their limits, leave, are lost, and come back.
 
 use super::credit::{Alone, Credit};
-use super::{FunctionKey, HostKey, Ledger, MessageKey};
+use super::{FunctionKey, HostKey, Ledger, Part};
 use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
@@ -84,9 +84,9 @@ impl Ledger {
         }
     }
 
-    /// A host's connection is lost: what it had goes to others. Those that it took down alone too often, the host's last
-    /// `max_attempts` of them, are returned; they have failed. A host that `may_return` keeps its key for answers.
-    pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<MessageKey> {
+    /// A host's connection is lost: what it had goes to others. Parts that were alone at `max_attempts` hosts that were lost
+    /// are returned; their messages have failed. A host that `may_return` keeps its key for answers.
+    pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<Part> {
         self.retire_host(host, now);
         let lost: Vec<_> = self
             .leases
@@ -113,8 +113,7 @@ impl Ledger {
                 history.suspicions += 1
             };
             if history.deaths >= self.rules.max_attempts {
-                failed.push(part.message);
-                self.remove_part(part_key);
+                failed.extend(self.remove_part(part_key));
             } else {
                 self.requeue(part_key);
             }

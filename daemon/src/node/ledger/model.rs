@@ -297,8 +297,8 @@ impl World {
     fn lose(&mut self, host: usize, may_return: bool) {
         let Some(place) = pick(&self.hosts, host) else { return };
         let host = self.hosts.swap_remove(place);
-        for message in self.ledger.lose_host(host, may_return, self.now) {
-            self.end(message, Outcome::Failed);
+        for part in self.ledger.lose_host(host, may_return, self.now) {
+            self.end(part.message, Outcome::Failed);
         }
         let (of_host, others) =
             std::mem::take(&mut self.out).into_iter().partition(|out: &Out| out.host == host);

@@ -42,13 +42,8 @@ impl Router {
                 }
             }
             Record::Cancel { job } => {
-                if let Some((key, stream)) = self.stream(session, job) {
-                    stream.clear();
-                    stream.cancelled = true;
-                    let identity = stream.identity;
-                    self.cancel(key);
-                    self.keep(journal::Record::Cancelled { job: identity });
-                    self.sessions.say(session, &Record::Cancelled { job });
+                if let Some((key, _)) = self.stream(session, job) {
+                    self.cancel_native(key);
                 }
             }
             Record::Close { job } => {

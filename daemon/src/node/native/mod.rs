@@ -184,11 +184,11 @@ impl Router {
                     self.sessions.say(session, &Record::Answer { call, status, payload });
                 }
                 Record::Set { call, key, payload } => {
-                    let outcome = self.set_in_cache(key, payload.0).map(|key| (0, key));
+                    let outcome = self.set_value(key, payload.0).map(|key| (0, key));
                     self.answer(session, call, outcome);
                 }
                 Record::Delete { call, key } => {
-                    let outcome = self.delete_from_cache(key).map(|was| (u32::from(!was), key.to_owned()));
+                    let outcome = self.delete_value(key).map(|was| (u32::from(!was), key.to_owned()));
                     self.answer(session, call, outcome);
                 }
                 record if role == Role::Client => self.carry_out_clients(session, record, now)?,

@@ -44,7 +44,7 @@ impl Router {
             },
             "set" => {
                 let value = request.slice(message.payload_range(request));
-                match self.set_in_cache(message.cache, value) {
+                match self.set_value(message.cache, value) {
                     Ok(key) => key.into(),
                     Err(error) => {
                         tracing::warn!(client = message.client, %error, "a value was not stored");
@@ -54,7 +54,7 @@ impl Router {
             }
             "delete" => {
                 let key = std::str::from_utf8(message.payload).unwrap_or_default();
-                match self.delete_from_cache(key) {
+                match self.delete_value(key) {
                     Ok(_) => Bytes::copy_from_slice(key.as_bytes()),
                     Err(error) => {
                         tracing::warn!(client = message.client, %error, "a value was not deleted");

@@ -34,6 +34,8 @@ pub struct Snapshot {
     moves: u64,
     /// Messages that made no sense.
     garbage: u64,
+    /// Messages that took down every host, and are kept for `pylm failed`.
+    kept_failed: usize,
     cache: CacheUse,
     jobs: Vec<JobSnapshot>,
     hosts: Vec<HostSnapshot>,
@@ -69,6 +71,8 @@ struct JobSnapshot {
     open_parts: usize,
     /// Those that wait for a host.
     waiting: usize,
+    /// Those that have failed, and wait until they are run again.
+    retrying: usize,
     /// Those that are at hosts.
     leases: u64,
     /// Outputs that the client has yet to take.

@@ -2,7 +2,7 @@
 
 use super::why::{Standing, why};
 use super::{
-    CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, STATUS_KEY, Snapshot, Unoffered, short,
+    CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, Snapshot, Unoffered, short,
 };
 use crate::node::egress::Client;
 use crate::node::hosts::Host;
@@ -13,11 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 impl Router {
-    /// The value of a key of the cache, one that is made when it is asked for included.
-    pub(crate) fn value(&self, key: &str, now: Instant) -> Option<Bytes> {
-        if key != STATUS_KEY {
-            return self.cache.get(key);
-        }
+    /// The node as it is now, as JSON.
+    pub(crate) fn status(&self, now: Instant) -> Option<Bytes> {
         match serde_json::to_vec(&self.snapshot(now)) {
             Ok(json) => Some(json.into()),
             Err(error) => {
@@ -39,7 +36,11 @@ impl Router {
             }
         }
         let leased = self.ledger.leased();
-        let of_job = |&job: &JobKey| self.snapshot_job(job, by_job.get(&job), leased.get(&job), now);
+        let retrying = self.ledger.retrying();
+        let of_job = |&job: &JobKey| {
+            let retrying = retrying.get(&job).copied().unwrap_or_default();
+            self.snapshot_job(job, by_job.get(&job), leased.get(&job), retrying, now)
+        };
         let (keys, bytes) = self.cache.usage();
         Snapshot {
             name: self.config.name.clone(),
@@ -53,6 +54,7 @@ impl Router {
             outputs: self.clients.values().map(outputs).sum(),
             moves: self.ledger.moves(),
             garbage: self.garbage,
+            kept_failed: self.failed.len(),
             cache: CacheUse { keys, bytes },
             jobs: self.jobs_to_list().iter().filter_map(of_job).collect(),
             hosts: self.hosts.iter().take(LISTED).map(|(key, host)| self.snapshot_host(key, host)).collect(),
@@ -83,6 +85,7 @@ impl Router {
         key: JobKey,
         waiting: Option<&Vec<Waiting<'_>>>,
         leases: Option<&u64>,
+        retrying: usize,
         now: Instant,
     ) -> Option<JobSnapshot> {
         let job = self.ledger.job(key)?;
@@ -105,6 +108,7 @@ impl Router {
         let standing = Standing {
             under_way: job.counts.under_way,
             waiting,
+            retrying,
             leases,
             outputs,
             held,
@@ -119,6 +123,7 @@ impl Router {
             counts: job.counts,
             open_parts: job.open_parts,
             waiting: waiting.iter().map(|waits| waits.parts).sum(),
+            retrying,
             leases,
             outputs,
             held,

@@ -9,6 +9,8 @@ pub(super) struct Standing<'a> {
     pub(super) under_way: u64,
     /// What of it waits for hosts.
     pub(super) waiting: &'a [Waiting<'a>],
+    /// Parts that have failed, and wait until they are run again.
+    pub(super) retrying: usize,
     /// Parts that are at hosts.
     pub(super) leases: u64,
     /// Outputs that the client has yet to take.
@@ -58,6 +60,9 @@ pub(super) fn why(job: &Standing<'_>) -> String {
             number(*parts, "part")
         ),
         [] if job.leases > 0 => format!("moving: {at_hosts} at hosts"),
+        [] if job.retrying > 0 => {
+            format!("{} of it failed, and wait until they are run again", number(job.retrying, "part"))
+        }
         [] if job.under_way > 0 => "moving: hooks of the node have its messages".into(),
         [] if job.outputs > 0 => format!("its client has yet to take {}", number(job.outputs, "output")),
         [] => "nothing of it is under way".into(),
@@ -97,6 +102,7 @@ mod tests {
         says(Standing { leases: 1, away: Some(Duration::from_secs(4)), ..job() }, "moving");
         says(Standing { is_deaf: true, outputs: 1, ..job() }, "does not listen, and 1 result");
         says(Standing { is_starved: true, leases: 1, ..job() }, "room");
+        says(Standing { retrying: 2, ..job() }, "2 parts of it failed");
         says(Standing { outputs: 2, ..Standing::default() }, "yet to take 2 outputs");
     }
 }

@@ -1,0 +1,222 @@
+//! Messages that took down every host they were tried at: kept with their payload and the reason, for `pylm failed`.
+
+use super::ledger::Part;
+use super::router::Router;
+use bytes::Bytes;
+use pylm_journal::Record;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The reserved key of the cache whose value lists them; the key of one is this, a slash and its id.
+pub const FAILED_KEY: &str = "failed";
+
+/// How many are kept.
+const MOST: usize = 1_000;
+
+/// What is told of such a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedMessage {
+    /// Names it: its job, its number there, and which part of it.
+    id: String,
+    /// What it calls.
+    function: String,
+    /// The stage of the call that failed.
+    stage: i64,
+    /// The `pipeline` field.
+    pipeline: String,
+    /// The `client` field.
+    client: String,
+    /// Its cache key; empty where it was given none.
+    cache: String,
+    /// One of the protocol's codes.
+    code: String,
+    /// What happened, for people.
+    text: String,
+    /// When, in seconds since 1970.
+    at: u64,
+    /// The size of its payload.
+    bytes: u64,
+}
+
+/// Those that are kept, the oldest first, bounded in number and in bytes.
+#[derive(Debug)]
+pub struct FailedMessages {
+    kept: VecDeque<(FailedMessage, Bytes)>,
+    bytes: u64,
+    bound: u64,
+}
+
+impl FailedMessages {
+    /// None; up to `bound` bytes of payload.
+    pub fn new(bound: u64) -> Self {
+        FailedMessages { kept: VecDeque::new(), bytes: 0, bound }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Keeps one; the ids of older ones that have to go for that.
+    fn push(&mut self, message: FailedMessage, payload: Bytes) -> Vec<String> {
+        self.bytes += payload.len() as u64;
+        self.kept.push_back((message, payload));
+        let mut dropped = Vec::new();
+        while self.kept.len() > 1 && (self.kept.len() > MOST || self.bytes > self.bound) {
+            dropped.extend(self.take(0));
+        }
+        dropped
+    }
+
+    /// Forgets one; whether it was there.
+    fn remove(&mut self, id: &str) -> bool {
+        let place = self.kept.iter().position(|(message, _)| message.id == id);
+        place.is_some_and(|place| self.take(place).is_some())
+    }
+
+    fn take(&mut self, place: usize) -> Option<String> {
+        let (message, payload) = self.kept.remove(place)?;
+        self.bytes -= payload.len() as u64;
+        Some(message.id)
+    }
+
+    /// All of them, as JSON.
+    fn list(&self) -> Bytes {
+        let messages: Vec<_> = self.kept.iter().map(|(message, _)| message).collect();
+        serde_json::to_vec(&messages).unwrap_or_default().into()
+    }
+
+    /// One of them: a line of JSON, and its payload.
+    fn get(&self, id: &str) -> Option<Bytes> {
+        let (message, payload) = self.kept.iter().find(|(message, _)| message.id == id)?;
+        Some(written(message, payload))
+    }
+}
+
+fn written(message: &FailedMessage, payload: &[u8]) -> Bytes {
+    let mut value = serde_json::to_vec(message).unwrap_or_default();
+    value.push(b'\n');
+    value.extend_from_slice(payload);
+    value.into()
+}
+
+/// The id of the message that a reserved key names.
+fn id_of(key: &str) -> Option<&str> {
+    key.strip_prefix(FAILED_KEY)?.strip_prefix('/')
+}
+
+fn key_of(id: &str) -> Box<str> {
+    format!("{FAILED_KEY}/{id}").into()
+}
+
+/// Whether a key of the cache belongs to messages that have failed.
+pub fn is_reserved(key: &str) -> bool {
+    key == FAILED_KEY || id_of(key).is_some()
+}
+
+impl Router {
+    /// Keeps a part that failed with this code and text.
+    pub(super) fn keep_failed(&mut self, part: &Part, code: &str, text: &str) {
+        let header = &part.body.header;
+        let id = part.identity.cache_key(header.job);
+        let message = FailedMessage {
+            id: id.clone(),
+            function: header.function.as_str().to_owned(),
+            stage: header.stage,
+            pipeline: header.pipeline.as_str().to_owned(),
+            client: header.client.as_str().to_owned(),
+            cache: part.body.cache.as_deref().unwrap_or_default().to_owned(),
+            code: code.to_owned(),
+            text: text.to_owned(),
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            bytes: part.body.payload.len() as u64,
+        };
+        tracing::warn!(id, function = message.function, text, "a message is kept for `pylm failed`");
+        // A slice of a larger frame would keep all of that alive.
+        let payload = Bytes::copy_from_slice(&part.body.payload);
+        if self.keeper.is_some() {
+            let value = written(&message, &payload);
+            self.keep(Record::CacheSet { key: key_of(&id), value });
+        }
+        for dropped in self.failed.push(message, payload) {
+            tracing::warn!(id = dropped, "the oldest message that was kept is dropped; see --failed-bytes");
+            self.keep(Record::CacheDelete { key: key_of(&dropped) });
+        }
+    }
+
+    /// Takes back what the journal has kept under a reserved key.
+    pub(super) fn recover_failed(&mut self, value: &Bytes) {
+        let end = value.iter().position(|&byte| byte == b'\n').unwrap_or(value.len());
+        match serde_json::from_slice(&value[..end]) {
+            Ok(message) => {
+                let payload = value.slice((end + 1).min(value.len())..);
+                for dropped in self.failed.push(message, payload) {
+                    self.keep(Record::CacheDelete { key: key_of(&dropped) });
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a message that had failed is not understood, and left out"),
+        }
+    }
+
+    /// The value of a reserved key.
+    pub(super) fn failed_value(&self, key: &str) -> Option<Bytes> {
+        match id_of(key) {
+            None => Some(self.failed.list()),
+            Some(id) => self.failed.get(id),
+        }
+    }
+
+    /// Forgets the message that a reserved key names; whether it was there.
+    pub(super) fn drop_failed(&mut self, key: &str) -> bool {
+        let was = id_of(key).is_some_and(|id| self.failed.remove(id));
+        if was {
+            self.keep(Record::CacheDelete { key: key.into() });
+        }
+        was
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str) -> FailedMessage {
+        FailedMessage {
+            id: id.into(),
+            function: "server.f".into(),
+            stage: 0,
+            pipeline: "p".into(),
+            client: "c".into(),
+            cache: String::new(),
+            code: "lost".into(),
+            text: "why".into(),
+            at: 0,
+            bytes: 0,
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_is_no_room_and_one_always_has_room() {
+        let mut failed = FailedMessages::new(10);
+        let payload = |bytes: usize| Bytes::from(vec![b'x'; bytes]);
+        assert!(failed.push(message("a"), payload(6)).is_empty());
+        assert_eq!(failed.push(message("b"), payload(6)), ["a"]);
+        assert_eq!(failed.push(message("c"), payload(100)), ["b"]);
+        assert_eq!(failed.push(message("d"), payload(4)), ["c"]);
+        assert!(failed.push(message("e"), payload(6)).is_empty());
+        assert!(failed.remove("d") && !failed.remove("d"));
+        assert_eq!((failed.len(), failed.bytes), (1, 6));
+    }
+
+    #[test]
+    fn one_is_told_as_a_line_and_its_payload() {
+        let mut failed = FailedMessages::new(10);
+        failed.push(message("a"), Bytes::from_static(b"one\ntwo"));
+        let value = failed.get("a").unwrap();
+        let (line, payload) = value.split_at(value.iter().position(|&byte| byte == b'\n').unwrap());
+        assert_eq!(serde_json::from_slice::<FailedMessage>(line).unwrap(), message("a"));
+        assert_eq!(payload, b"\none\ntwo");
+        assert!(failed.get("b").is_none());
+    }
+}
