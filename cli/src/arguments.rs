@@ -42,7 +42,19 @@ Examples:
       pylm jobs --db tcp://192.0.2.1:5559 --json")]
     Jobs(LookArguments),
     /// Tell why a job does not move
+    #[command(after_long_help = "\
+Example:
+      pylm explain 5f3a")]
     Explain(ExplainArguments),
+    /// Cancel a job, whoever its client is: what has not ended ends as cancelled
+    #[command(after_long_help = "\
+Example:
+      pylm cancel 5f3a")]
+    Cancel(ExplainArguments),
+    /// Write what a client that has gone has still to get, until its job has ended
+    Attach(AttachArguments),
+    /// Look at messages that took down every host, run them again, or drop them
+    Failed(FailedArguments),
     /// List the functions of a node with their hosts; `*` is any function that no other host offers
     #[command(after_long_help = "\
 Examples:
@@ -280,14 +292,85 @@ pub(crate) struct LookArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
-Example:
-      pylm explain 5f3a")]
 pub(crate) struct ExplainArguments {
     /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
     pub(crate) job: String,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A job whose client has gone without saying so is kept for --client-grace of its node, or with --journal for --keep. What its
+client has taken is not written again. Ctrl-C leaves the job as it is, to be attached to again.
+
+Example:
+      pylm attach 5f3a > rest.txt")]
+pub(crate) struct AttachArguments {
+    /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
+    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A message that was alone at a host each time --max-attempts hosts were lost fails with code `lost`, and its node keeps it.
+
+Examples:
+      pylm failed list
+      pylm failed show 5f3a/12 --payload > message.bin
+      pylm failed retry 5f3a/12
+      pylm failed drop --all")]
+pub(crate) struct FailedArguments {
+    #[command(subcommand)]
+    pub(crate) action: FailedAction,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FailedAction {
+    /// List them, the oldest first
+    List {
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all that is known of one
+    Show {
+        /// Its id, or as much of its beginning as no other has
+        id: String,
+        /// Write its payload and nothing else
+        #[arg(long)]
+        payload: bool,
+    },
+    /// Run them again, one after the other, and write their results; those that are done are dropped
+    Retry {
+        #[command(flatten)]
+        choice: FailedChoice,
+        #[command(flatten)]
+        format: FormatArguments,
+    },
+    /// Drop them
+    Drop {
+        #[command(flatten)]
+        choice: FailedChoice,
+    },
+}
+
+/// Which of the messages.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct FailedChoice {
+    /// Their ids, or as much of their beginnings as no other has
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// All of them
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -354,6 +437,9 @@ pub(crate) enum Page {
     Status,
     Jobs,
     Explain,
+    Cancel,
+    Attach,
+    Failed,
     Functions,
     Up,
     Graph,

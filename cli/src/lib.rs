@@ -1,10 +1,12 @@
 //! The program `pylm`: jobs, cache, plugins, clusters and journals from the command line. A file for each subcommand.
 
 mod arguments;
+mod attach;
 mod cache;
 mod cluster;
 mod completions;
 mod duration;
+mod failed;
 mod failure;
 mod interrupt;
 mod job;
@@ -27,6 +29,9 @@ pub fn run() -> ExitCode {
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Jobs(arguments) => status::jobs::jobs(&arguments),
+        Command::Attach(arguments) => attach::attach(&arguments),
+        Command::Cancel(arguments) => status::cancel::cancel(&arguments),
+        Command::Failed(arguments) => failed::failed(&arguments),
         Command::Explain(arguments) => status::explain::explain(&arguments),
         Command::Functions(arguments) => status::functions::functions(&arguments),
         Command::Up(arguments) => cluster::up(&arguments),

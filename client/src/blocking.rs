@@ -24,6 +24,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use uuid::Uuid;
 
 /// As [`crate::Client`].
 #[derive(Debug, Clone)]
@@ -44,6 +45,11 @@ impl Client {
     pub fn job(&self, function: &str, options: JobOptions) -> (JobSender, JobResults) {
         let (sender, results) = self.inner.job(function, options);
         (JobSender { inner: sender }, JobResults { inner: results, failed: false })
+    }
+
+    /// As [`crate::Client::attach`].
+    pub fn attach(&self, job: Uuid, options: JobOptions) -> JobResults {
+        JobResults { inner: self.inner.attach(job, options), failed: false }
     }
 
     /// As [`crate::Client::eval`].
@@ -106,6 +112,11 @@ impl JobSender {
     /// As there.
     pub fn send_with(&self, payload: impl Into<Bytes>, cache_key: &str) -> Result<u64, Error> {
         wait(self.inner.send_with(payload, cache_key))
+    }
+
+    /// As [`crate::JobSender::identity`].
+    pub fn identity(&self) -> Uuid {
+        self.inner.identity()
     }
 
     /// As [`crate::JobSender::finish`].

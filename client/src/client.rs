@@ -79,12 +79,12 @@ impl Client {
     /// for a call in stages. Nothing waits here: what goes wrong is told by the halves.
     pub fn job(&self, function: &str, options: JobOptions) -> (JobSender, JobResults) {
         let identity = Uuid::new_v4();
-        let number = self.handle.desk.job_number();
-        let pipe = Arc::new(Pipe::new(options.window, options.ordered, options.outputs));
-        let terms = Box::new(JobTerms {
+        let terms = JobTerms {
             identity,
+            attach: false,
             pipeline: options
                 .pipeline
+                .clone()
                 .or_else(|| self.handle.session.clone())
                 .unwrap_or_else(|| identity.to_string()),
             function: function.into(),
@@ -93,14 +93,42 @@ impl Client {
             priority: u64::from(options.priority),
             retries: u64::from(options.retries),
             outputs: options.outputs,
-        });
-        if let Err(error) = self.handle.desk.order(Order::Open(number, terms, Arc::clone(&pipe))) {
+        };
+        let (number, pipe) = self.open(terms, &options);
+        let sender = JobSender::new(Arc::clone(&self.handle), number, Arc::clone(&pipe), identity);
+        let results = JobResults::new(Arc::clone(&self.handle), number, pipe, options.ordered);
+        (sender, results)
+    }
+
+    /// Takes over a job whose client has gone without its results: gives what is still to come, of the messages that had not
+    /// ended for that client, under their numbers. Of `options`, the output window counts. Dropping the results leaves the
+    /// job to whoever attaches next; [`cancel`](JobResults::cancel) cancels it.
+    ///
+    /// A message that fails is not given back, as only the client that submitted it has it.
+    pub fn attach(&self, job: Uuid, options: JobOptions) -> JobResults {
+        let terms = JobTerms {
+            identity: job,
+            attach: true,
+            pipeline: String::new(),
+            function: String::new(),
+            timeout: 0,
+            deadline: None,
+            priority: 0,
+            retries: 0,
+            outputs: options.outputs,
+        };
+        let (number, pipe) = self.open(terms, &options);
+        JobResults::attached(Arc::clone(&self.handle), number, pipe)
+    }
+
+    fn open(&self, terms: JobTerms, options: &JobOptions) -> (u32, Arc<Pipe>) {
+        let number = self.handle.desk.job_number();
+        let pipe = Arc::new(Pipe::new(options.window, options.ordered, options.outputs));
+        if let Err(error) = self.handle.desk.order(Order::Open(number, Box::new(terms), Arc::clone(&pipe))) {
             pipe.close_intake(error.clone());
             pipe.close_outbox(Err(error));
         }
-        let sender = JobSender::new(Arc::clone(&self.handle), number, Arc::clone(&pipe));
-        let results = JobResults::new(Arc::clone(&self.handle), number, pipe, options.ordered);
-        (sender, results)
+        (number, pipe)
     }
 
     /// Sends one message and returns its results, in the order of their places.

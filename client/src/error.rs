@@ -58,6 +58,12 @@ pub enum Error {
     /// The job was finished already.
     #[error("the job was finished; open a new one to submit more")]
     Finished,
+    /// There is no job to attach to: it has ended, was closed, or never was.
+    #[error("the node has no such job any more; `pylm jobs` lists those that it has")]
+    NoSuchJob,
+    /// The client of the job that is to be attached to is there.
+    #[error("the client of the job is still connected, and gets its results itself; cancel or end it first")]
+    JobInUse,
     /// The payload is larger than the node takes. It was not submitted, and has no number.
     #[error(
         "the payload has {size} bytes, and the node takes {limit}; split it, or raise the node's --max-message"

@@ -8,6 +8,7 @@ use crate::pipe::{Pipe, SendFailure};
 use crate::state::backlog::Message;
 use bytes::Bytes;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Submits the messages of a job. Dropping it finishes the job.
 #[derive(Debug)]
@@ -15,11 +16,17 @@ pub struct JobSender {
     handle: Arc<Handle>,
     number: u32,
     pipe: Arc<Pipe>,
+    identity: Uuid,
 }
 
 impl JobSender {
-    pub(crate) fn new(handle: Arc<Handle>, number: u32, pipe: Arc<Pipe>) -> Self {
-        JobSender { handle, number, pipe }
+    pub(crate) fn new(handle: Arc<Handle>, number: u32, pipe: Arc<Pipe>, identity: Uuid) -> Self {
+        JobSender { handle, number, pipe, identity }
+    }
+
+    /// Names the job at its node, as in [`Client::attach`](crate::Client::attach).
+    pub fn identity(&self) -> Uuid {
+        self.identity
     }
 
     /// Submits a message and returns its number: the first of a job has 0, the next 1. Waits for room in the job's window;
@@ -97,12 +104,21 @@ pub struct JobResults {
     unpack: Unpack,
     order: Option<Reorder>,
     is_over: bool,
+    /// The job is another client's, and stays when this is dropped.
+    is_attached: bool,
 }
 
 impl JobResults {
     pub(crate) fn new(handle: Arc<Handle>, number: u32, pipe: Arc<Pipe>, ordered: bool) -> Self {
         let order = ordered.then(Reorder::default);
-        JobResults { handle, number, pipe, unpack: Unpack::default(), order, is_over: false }
+        let unpack = Unpack::default();
+        JobResults { handle, number, pipe, unpack, order, is_over: false, is_attached: false }
+    }
+
+    pub(crate) fn attached(handle: Arc<Handle>, number: u32, pipe: Arc<Pipe>) -> Self {
+        let mut results = Self::new(handle, number, pipe, false);
+        results.is_attached = true;
+        results
     }
 
     /// The next output; `None` when the job is finished and every message has ended. Dropped while it waits, it loses
@@ -168,7 +184,7 @@ impl JobResults {
 
 impl Drop for JobResults {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_over && !self.is_attached {
             self.cancel();
         }
     }

@@ -52,3 +52,4 @@ pub use job::{JobResults, JobSender};
 pub use options::{ClientOptions, DEFAULT_ADDRESS, JobOptions};
 pub use output::{Event, Output, Submitted};
 pub use pylm_protocol::{Place, codes};
+pub use uuid::Uuid;

@@ -8,6 +8,7 @@ use crate::pipe::Pipe;
 use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
+use pylm_protocol::JobState;
 use pylm_transport::{Context, Poller};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -280,7 +281,11 @@ impl ClientThread {
                 }
                 deliver(job, pipe);
                 if is_over {
-                    pipe.close_outbox(Ok(()));
+                    pipe.close_outbox(match job.refused() {
+                        None => Ok(()),
+                        Some(JobState::InUse) => Err(Error::JobInUse),
+                        Some(_) => Err(Error::NoSuchJob),
+                    });
                     self.pipes.remove(&number);
                 }
             }

@@ -67,6 +67,10 @@ pub enum JobState {
     Known,
     /// It was cancelled meanwhile.
     Cancelled,
+    /// There is no such job to attach to.
+    Unknown,
+    /// The job that is to be attached to has a client that is there.
+    InUse,
 }
 
 /// Where a result stands among those of its message: the same whenever the message is run.
@@ -83,6 +87,10 @@ impl Place {
         Place(path[..length].to_vec())
     }
 }
+
+/// The bit of an Open's flags that says that the job is another client's, which has gone: this one submits nothing, and takes
+/// what is still to come.
+pub const ATTACH: u64 = 1;
 
 /// The bit of a Result's flags that says it counts only together with the end of its message.
 pub const HELD_UNTIL_END: u64 = 1;
@@ -214,6 +222,8 @@ impl<'a> Field<'a> for JobState {
             JobState::New => 0,
             JobState::Known => 1,
             JobState::Cancelled => 2,
+            JobState::Unknown => 3,
+            JobState::InUse => 4,
         });
     }
     fn read(reader: &mut Reader<'a>, _: &mut Source<'_>) -> Result<Self, DecodeError> {
@@ -221,6 +231,8 @@ impl<'a> Field<'a> for JobState {
             0 => Ok(JobState::New),
             1 => Ok(JobState::Known),
             2 => Ok(JobState::Cancelled),
+            3 => Ok(JobState::Unknown),
+            4 => Ok(JobState::InUse),
             _ => Err(DecodeError::Value),
         }
     }
@@ -249,6 +261,33 @@ impl<'a> Field<'a> for Place {
     }
     fn missing() -> Self {
         Place::default()
+    }
+}
+
+/// Numbers in ascending order; each is written as the distance to the one before it.
+impl<'a> Field<'a> for Vec<u64> {
+    fn write(&self, out: &mut Vec<u8>, _: &mut Vec<Bytes>) {
+        varint::write(self.len() as u64, out);
+        let mut last = 0;
+        for &number in self {
+            varint::write(number.wrapping_sub(last), out);
+            last = number;
+        }
+    }
+    fn read(reader: &mut Reader<'a>, _: &mut Source<'_>) -> Result<Self, DecodeError> {
+        let count = reader.varint()?;
+        let mut last = 0u64;
+        let mut next = || {
+            last = last.wrapping_add(reader.varint()?);
+            Ok(last)
+        };
+        (0..count).map(|_| next()).collect()
+    }
+    fn bound(&self) -> usize {
+        10 + 10 * self.len()
+    }
+    fn missing() -> Self {
+        Vec::new()
     }
 }
 
@@ -440,6 +479,9 @@ records! {
     0x26 Window { job: u32, window: u64, window_bytes: u64 }
     /// The job was cancelled: no outputs follow.
     0x27 Cancelled { job: u32 }
+
+    /// Behind the Opened of a job that was attached to: the numbers of the messages whose end the client is still to get.
+    0x28 Owed { job: u32, numbers: Vec<u64> }
 
     /// What many assignments share.
     0x30 Context {

@@ -81,6 +81,19 @@ impl Node {
         Client::connect(options).unwrap_or_else(|error| panic!("no client: {error}"))
     }
 
+    /// `pylm …` about this node, at its end: exit code and all output.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    #[must_use]
+    #[track_caller]
+    pub fn pylm(&self, args: &[&str]) -> (Option<i32>, String) {
+        let program = programs(Profile::Debug).program("pylm");
+        let mut process = Process::plan("pylm", program).args(args).args(["--db", &*self.db]).start();
+        let code = process.wait(START).code();
+        (code, [process.stdout_lines(), process.stderr_lines()].concat().join("\n"))
+    }
+
     #[track_caller]
     fn start_at(profile: Profile, addresses: &[&str], args: &[&str]) -> Self {
         let program = programs(profile).program("pylmd");

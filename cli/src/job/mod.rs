@@ -3,7 +3,7 @@
 pub(crate) mod command;
 mod errors;
 pub(crate) mod input;
-mod output;
+pub(crate) mod output;
 mod progress;
 mod split;
 pub(crate) mod stream;

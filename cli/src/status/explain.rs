@@ -14,7 +14,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-fn find<'a>(jobs: &'a [Job], prefix: &str) -> Result<&'a Job, Failure> {
+pub(super) fn find<'a>(jobs: &'a [Job], prefix: &str) -> Result<&'a Job, Failure> {
     let mut found = jobs.iter().filter(|job| job.identity.starts_with(prefix));
     match (found.next(), found.next()) {
         (Some(job), None) => Ok(job),

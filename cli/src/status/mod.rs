@@ -1,5 +1,6 @@
-//! What a node knows of itself: `pylm status`, `jobs`, `explain` and `functions`.
+//! What a node knows of itself: `pylm status`, `jobs`, `explain` and `functions`; and `cancel`, which ends a job of those.
 
+pub(crate) mod cancel;
 mod check;
 pub(crate) mod explain;
 pub(crate) mod functions;
@@ -11,6 +12,8 @@ use crate::arguments::StatusArguments;
 use crate::failure::{Failure, written};
 use crate::job::connect;
 use check::standstill;
+use pylm_client::Uuid;
+use pylm_client::blocking::Client;
 use snapshot::{Snapshot, json, parsed};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,6 +42,15 @@ fn look(node: &crate::arguments::NodeArguments) -> Result<(String, Snapshot), Fa
     client.close();
     let snapshot = parsed(&json)?;
     Ok((json, snapshot))
+}
+
+/// The identity of the job of which this is the beginning, and no other's.
+pub(crate) fn job_named(client: &Client, beginning: &str) -> Result<Uuid, Failure> {
+    let node = parsed(&json(client)?)?;
+    let job = explain::find(&node.jobs, beginning)?;
+    Uuid::parse_str(&job.identity).map_err(|_| {
+        Failure::Running(format!("the node calls a job `{}`, which is no identity", job.identity))
+    })
 }
 
 fn print(text: &str) -> Result<(), Failure> {

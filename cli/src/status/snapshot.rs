@@ -28,6 +28,7 @@ pub(super) struct Snapshot {
     pub(super) outputs: u64,
     pub(super) moves: u64,
     pub(super) garbage: u64,
+    pub(super) kept_failed: u64,
     pub(super) jobs: Vec<Job>,
     pub(super) hosts: Vec<Host>,
     pub(super) unoffered: Vec<Unoffered>,

@@ -23,6 +23,13 @@ pub(super) fn words(node: &Snapshot) -> String {
         node.outputs,
         node.garbage,
     );
+    if node.kept_failed > 0 {
+        let _ = writeln!(
+            text,
+            "{} messages that took down every host are kept: see `pylm failed list`",
+            node.kept_failed
+        );
+    }
     if node.hosts.is_empty() {
         text += "no hosts\n";
     }

@@ -3,7 +3,7 @@
 use super::backlog::{Backlog, Message};
 use super::window::{Load, Window};
 use bytes::Bytes;
-use pylm_protocol::record::HELD_UNTIL_END;
+use pylm_protocol::record::{ATTACH, HELD_UNTIL_END};
 use pylm_protocol::{BatchWriter, JobState, Payload, Place, Record, codes};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -12,6 +12,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub(crate) struct JobTerms {
     pub(crate) identity: Uuid,
+    /// The job is another client's, which has gone: of this one, only what is still to come is taken.
+    pub(crate) attach: bool,
     pub(crate) pipeline: String,
     /// `server.function`, or several separated by spaces.
     pub(crate) function: String,
@@ -61,6 +63,17 @@ pub(crate) enum Delivery {
         text: Box<str>,
         message: Message,
     },
+}
+
+impl Delivery {
+    fn number_mut(&mut self) -> &mut u64 {
+        match self {
+            Delivery::Result { number, .. }
+            | Delivery::Reply { number, .. }
+            | Delivery::Done { number, .. }
+            | Delivery::Failed { number, .. } => number,
+        }
+    }
 }
 
 /// Where a job stands with the node.
@@ -113,6 +126,11 @@ pub(crate) struct Job {
     finish_sent: bool,
     cancelled: bool,
     cancel_sent: bool,
+    /// Of a job that was attached to: the numbers of the messages that had not ended, in ascending order. Here, they are
+    /// counted from 0.
+    numbers: Option<Box<[u64]>>,
+    /// Why it cannot be attached to.
+    refused: Option<JobState>,
     deliveries: Vec<Delivery>,
     /// Bytes of payload in `deliveries`.
     delivered_bytes: usize,
@@ -136,6 +154,8 @@ impl Job {
             finish_sent: false,
             cancelled: false,
             cancel_sent: false,
+            numbers: None,
+            refused: None,
             deliveries: Vec::new(),
             delivered_bytes: 0,
             freed: Load::default(),
@@ -248,7 +268,7 @@ impl Job {
         writer.push(&Record::Open {
             job: self.number,
             identity: self.terms.identity,
-            flags: 0,
+            flags: if self.terms.attach { ATTACH } else { 0 },
             pipeline: &self.terms.pipeline,
             function: &self.terms.function,
             window: self.terms.outputs.messages,
@@ -262,7 +282,7 @@ impl Job {
         });
         self.window = Window::EARLY;
         // A job that is opened again hears first from where on it has to submit.
-        self.phase = Phase::Opening { early: !self.was_opened };
+        self.phase = Phase::Opening { early: !self.was_opened && !self.terms.attach };
         self.was_opened = true;
     }
 
@@ -304,6 +324,7 @@ impl Job {
 
     fn finish_is_due(&self) -> bool {
         self.finished
+            && !self.terms.attach
             && !self.finish_sent
             && !self.is_over()
             && self.backlog.not_ended_from(self.cursor) == self.backlog.next()
@@ -323,13 +344,43 @@ impl Job {
             // What was submitted right behind a first Open is under way, whatever the node had at that time.
             JobState::New | JobState::Known if early => {}
             JobState::New => {}
+            JobState::Known if self.terms.attach => self.cursor = self.backlog.next(),
             JobState::Known => {
                 self.cursor = next.clamp(self.backlog.first(), self.backlog.next());
                 self.under_way = self.backlog.load_before(self.cursor);
             }
             JobState::Cancelled => self.node_cancelled(),
+            JobState::Unknown | JobState::InUse => {
+                self.refused = Some(state);
+                self.end_all();
+                self.phase = Phase::Over { close: false };
+            }
         }
         self.settle();
+    }
+
+    /// What is still to come of a job that was attached to.
+    pub(crate) fn owed(&mut self, numbers: Vec<u64>) {
+        if self.numbers.is_some() || !self.terms.attach {
+            return;
+        }
+        for _ in &numbers {
+            self.backlog.push(Message { payload: Bytes::new(), cache: None });
+        }
+        self.numbers = Some(numbers.into());
+        self.cursor = self.backlog.next();
+        self.under_way = self.backlog.load_before(self.cursor);
+        self.finished = true;
+        self.settle();
+    }
+
+    /// The number under which a message is known here.
+    #[inline]
+    fn own(&self, number: u64) -> Option<u64> {
+        match &self.numbers {
+            None => Some(number),
+            Some(numbers) => numbers.binary_search(&number).ok().map(|place| place as u64),
+        }
     }
 
     pub(crate) fn set_window(&mut self, window: Window) {
@@ -356,6 +407,7 @@ impl Job {
         if !self.count() {
             return;
         }
+        let Some(number) = self.own(number) else { return };
         let Some(had) = self.backlog.had(number) else { return };
         if flags & HELD_UNTIL_END != 0 {
             had.hold(place, payload);
@@ -369,6 +421,7 @@ impl Job {
         if !self.count() {
             return;
         }
+        let Some(number) = self.own(number) else { return };
         let had = self.backlog.had_whole(number);
         if self.end(number).is_some() {
             if had {
@@ -382,14 +435,19 @@ impl Job {
     }
 
     pub(crate) fn done(&mut self, number: u64, results: u64) {
-        if self.count() && self.end(number).is_some() {
+        if self.count()
+            && let Some(number) = self.own(number)
+            && self.end(number).is_some()
+        {
             self.deliveries.push(Delivery::Done { number, results });
             self.settle();
         }
     }
 
     pub(crate) fn failed(&mut self, number: u64, code: &str, text: &str) {
-        if self.count() {
+        if self.count()
+            && let Some(number) = self.own(number)
+        {
             self.fail(number, code, text);
             self.settle();
         }
@@ -436,7 +494,10 @@ impl Job {
         if number < self.cursor {
             self.under_way.remove(size);
         }
-        self.freed.add(size);
+        // What was attached to, the application has not submitted here.
+        if !self.terms.attach {
+            self.freed.add(size);
+        }
         Some(ended.message)
     }
 
@@ -453,6 +514,11 @@ impl Job {
     /// Whether all is over: no output follows, and messages that are still submitted end as cancelled.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
+    }
+
+    /// Why it could not be attached to.
+    pub(crate) fn refused(&self) -> Option<JobState> {
+        self.refused
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -486,6 +552,12 @@ impl Job {
 
     /// What is to be delivered, and the bytes of payload in it.
     pub(crate) fn take_deliveries(&mut self) -> (Vec<Delivery>, usize) {
+        if let Some(numbers) = &self.numbers {
+            self.deliveries.iter_mut().for_each(|delivery| {
+                let number = delivery.number_mut();
+                *number = numbers.get(*number as usize).copied().unwrap_or_default();
+            });
+        }
         // The next turn will bring about as many.
         let next = Vec::with_capacity(self.deliveries.len());
         (std::mem::replace(&mut self.deliveries, next), std::mem::take(&mut self.delivered_bytes))

@@ -128,6 +128,7 @@ mod tests {
         let identity = Uuid::new_v4();
         let terms = JobTerms {
             identity,
+            attach: false,
             pipeline: "p".into(),
             function: "s.f".into(),
             timeout: 0,

@@ -306,6 +306,7 @@ impl Harness {
         let mut session = Session::new(introduction, now);
         let terms = JobTerms {
             identity: Uuid::from_u128(2),
+            attach: false,
             pipeline: "p".into(),
             function: "server.f".into(),
             timeout: 0,

@@ -33,7 +33,7 @@ pub struct FailedMessage {
     code: String,
     /// What happened, for people.
     text: String,
-    /// When, in seconds since 1970.
+    /// When, in milliseconds since 1970.
     at: u64,
     /// The size of its payload.
     bytes: u64,
@@ -61,7 +61,8 @@ impl FailedMessages {
     /// Keeps one; the ids of older ones that have to go for that.
     fn push(&mut self, message: FailedMessage, payload: Bytes) -> Vec<String> {
         self.bytes += payload.len() as u64;
-        self.kept.push_back((message, payload));
+        let place = self.kept.partition_point(|(earlier, _)| earlier.at <= message.at);
+        self.kept.insert(place, (message, payload));
         let mut dropped = Vec::new();
         while self.kept.len() > 1 && (self.kept.len() > MOST || self.bytes > self.bound) {
             dropped.extend(self.take(0));
@@ -129,7 +130,7 @@ impl Router {
             cache: part.body.cache.as_deref().unwrap_or_default().to_owned(),
             code: code.to_owned(),
             text: text.to_owned(),
-            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
             bytes: part.body.payload.len() as u64,
         };
         tracing::warn!(id, function = message.function, text, "a message is kept for `pylm failed`");

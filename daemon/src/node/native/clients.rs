@@ -12,9 +12,11 @@ use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_journal as journal;
 use pylm_protocol::codes::TOO_LARGE;
+use pylm_protocol::record::ATTACH;
 use pylm_protocol::{JobState, Record, Role};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 impl Router {
     #[inline]
@@ -80,6 +82,7 @@ impl Router {
             priority,
             retries,
             deadline,
+            flags,
             ..
         } = record
         else {
@@ -94,6 +97,13 @@ impl Router {
         }
         let (peer, max_message) = (open.peer, open.max_message);
         let known = self.jobs_by_identity.get(&identity).copied();
+        let attaches = flags & ATTACH != 0;
+        if attaches && let Err(state) = self.may_attach(known, session) {
+            let (epoch, next, window, window_bytes) = (Uuid::nil(), 0, 1, 1);
+            let refused = Record::Opened { job, state, epoch, next, window, window_bytes };
+            self.sessions.say(session, &refused);
+            return Ok(());
+        }
         let key = match known {
             Some(key) => {
                 let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
@@ -130,8 +140,11 @@ impl Router {
         let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
-        stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
-        stream.deadline = pylm_protocol::deadline(now, deadline);
+        stream.attached = attaches;
+        if !attaches {
+            stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
+            stream.deadline = pylm_protocol::deadline(now, deadline);
+        }
         let state = match known {
             Some(_) if stream.cancelled => JobState::Cancelled,
             Some(_) if !std::mem::take(&mut stream.doubtful) => JobState::Known,
@@ -146,11 +159,29 @@ impl Router {
             window_bytes: WINDOW_BYTES,
         };
         self.sessions.say(session, &opened);
+        if attaches {
+            let mut numbers: Vec<_> = stream.ends().collect();
+            let open = self.ledger.messages_of(key).filter_map(|message| self.ledger.message(message));
+            numbers.extend(open.map(|message| message.number));
+            numbers.sort_unstable();
+            self.sessions.say(session, &Record::Owed { job, numbers });
+        }
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(journal::Record::JobOpened(stream.to_journal()));
         }
         self.touch(key);
         Ok(())
+    }
+
+    /// Whether a client may take over what a job that is known so, or not, owes.
+    fn may_attach(&self, known: Option<JobKey>, session: SessionKey) -> Result<(), JobState> {
+        match known.and_then(|key| self.clients.get(key)) {
+            Some(Client::Native(stream)) => match stream.session {
+                Some(other) if other != session => Err(JobState::InUse),
+                _ => Ok(()),
+            },
+            _ => Err(JobState::Unknown),
+        }
     }
 
     /// One message of a native client.

@@ -215,8 +215,12 @@ impl Router {
                 }
             }
             Role::Client => {
-                let jobs: Vec<_> = open.jobs.values().copied().collect();
-                jobs.into_iter().for_each(|job| self.close(job));
+                for job in std::mem::take(&mut open.jobs).into_values() {
+                    match self.clients.get_mut(job) {
+                        Some(Client::Native(stream)) if stream.attached => stream.lose(now),
+                        _ => self.close(job),
+                    }
+                }
             }
         }
     }
@@ -226,10 +230,7 @@ impl Router {
         let Some(session) = self.sessions.close(key) else { return };
         for job in session.jobs.into_values() {
             if let Some(Client::Native(stream)) = self.clients.get_mut(job) {
-                stream.session = None;
-                // The client submits them again.
-                stream.waiting.clear();
-                stream.lost = Some(now);
+                stream.lose(now);
             }
         }
         let Some(host) = session.host else {

@@ -128,6 +128,8 @@ pub struct Stream {
     pub deadlines: VecDeque<(Instant, MessageKey)>,
     /// The largest payload that its client takes, in bytes.
     pub max_message: u64,
+    /// Its client is none that submitted it: it may leave and come again.
+    pub attached: bool,
     /// All of its messages have ended so, and no output is wanted any more.
     pub cancelled: bool,
     /// The journal has lost something: the client is asked for all that has not ended, when it comes.
@@ -178,6 +180,7 @@ impl Stream {
             terms: Terms::default(),
             deadlines: VecDeque::new(),
             max_message: u64::MAX,
+            attached: false,
             cancelled: false,
             doubtful: false,
             known: HashSet::new(),
@@ -352,6 +355,13 @@ impl Stream {
         self.waiting.clear();
     }
 
+    /// The client's session is over. What was not accepted it submits again.
+    pub fn lose(&mut self, now: Instant) {
+        self.session = None;
+        self.waiting.clear();
+        self.lost = Some(now);
+    }
+
     /// Drops all outputs, and what was not accepted.
     pub fn clear(&mut self) {
         self.outputs.clear();
@@ -360,6 +370,12 @@ impl Stream {
         self.sent = 0;
         self.sent_bytes = 0;
         self.waiting_bytes = 0;
+    }
+
+    /// The numbers of messages whose end waits for the client.
+    pub fn ends(&self) -> impl Iterator<Item = u64> {
+        let is_end = |output: &Output| !matches!(output, Output::Result { .. });
+        self.outputs.iter().filter(move |(_, output)| is_end(output)).map(|(_, output)| output.number())
     }
 
     /// Whether outputs wait for the client beyond what is decent: then nothing more is to be made.

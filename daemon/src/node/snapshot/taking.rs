@@ -1,9 +1,7 @@
 //! A snapshot is taken by the routing thread, when somebody asks for it.
 
 use super::why::{Standing, why};
-use super::{
-    CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, Snapshot, Unoffered, short,
-};
+use super::{CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, Snapshot, Unoffered, short};
 use crate::node::egress::Client;
 use crate::node::hosts::Host;
 use crate::node::ledger::{HostKey, JobKey, Waiting};

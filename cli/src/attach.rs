@@ -1,0 +1,51 @@
+//! `pylm attach`: what a client that has gone has still to get.
+
+use crate::arguments::AttachArguments;
+use crate::failure::{Failure, written};
+use crate::job::connect;
+use crate::job::output::Output;
+use crate::job::stream::Ending;
+use crate::status::job_named;
+use pylm_client::blocking::Client;
+use pylm_client::{Event, JobOptions};
+use std::process::ExitCode;
+
+/// Does what the arguments say.
+pub(crate) fn attach(arguments: &AttachArguments) -> Result<ExitCode, Failure> {
+    let client = connect(&arguments.node)?;
+    let ending = take(&client, arguments);
+    client.close();
+    ending.map(Ending::code)
+}
+
+fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure> {
+    let job = job_named(client, &arguments.job)?;
+    let mut results = client.attach(job, JobOptions::new());
+    let mut output = Output::standard(arguments.format.format(), None);
+    let (mut done, mut failed) = (0u64, 0u64);
+    loop {
+        let next = match results.try_next()? {
+            Some(next) => next,
+            None => {
+                written(output.flush())?;
+                match results.next().transpose()? {
+                    Some(next) => next,
+                    None => break,
+                }
+            }
+        };
+        match next.event {
+            Event::Result { payload, .. } => written(output.push(&payload))?,
+            Event::Done { .. } => done += 1,
+            Event::Failed { code, text, .. } => {
+                failed += 1;
+                eprintln!("pylm: message {}: {code}: {text}", next.number);
+            }
+        }
+    }
+    if failed == 0 {
+        return Ok(Ending::AllDone);
+    }
+    eprintln!("pylm: {failed} of {} messages failed", done + failed);
+    Ok(Ending::SomeFailed)
+}

@@ -1,0 +1,194 @@
+//! `pylm failed`: messages that took down every host, as a node has kept them.
+
+use crate::arguments::{FailedAction, FailedArguments, FailedChoice, FormatArguments};
+use crate::failure::{Failure, written};
+use crate::job::connect;
+use crate::job::output::Output;
+use crate::job::stream::Ending;
+use pylm_client::blocking::Client;
+use pylm_client::{Bytes, Event, JobOptions, codes};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The cache key of the list.
+const LIST: &str = "failed";
+
+/// What a node tells of one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct FailedMessage {
+    id: String,
+    function: String,
+    stage: usize,
+    pipeline: String,
+    client: String,
+    cache: String,
+    code: String,
+    text: String,
+    at: u64,
+    bytes: u64,
+}
+
+/// Does what the arguments say.
+pub(crate) fn failed(arguments: &FailedArguments) -> Result<ExitCode, Failure> {
+    let client = connect(&arguments.node)?;
+    let ending = match &arguments.action {
+        FailedAction::List { json } => list(&client, *json).map(|()| Ending::AllDone),
+        FailedAction::Show { id, payload } => show(&client, id, *payload).map(|()| Ending::AllDone),
+        FailedAction::Retry { choice, format } => retry(&client, choice, format),
+        FailedAction::Drop { choice } => drop_chosen(&client, choice).map(|()| Ending::AllDone),
+    };
+    client.close();
+    ending.map(Ending::code)
+}
+
+fn list(client: &Client, json: bool) -> Result<(), Failure> {
+    let messages = kept(client)?;
+    let mut output = io::stdout().lock();
+    if json {
+        let json = serde_json::to_string(&messages).unwrap_or_default();
+        return written(writeln!(output, "{json}"));
+    }
+    for message in &messages {
+        let FailedMessage { id, function, bytes, code, text, .. } = message;
+        let ago = ago(message.at);
+        written(writeln!(output, "{id}  {function}  {bytes} bytes  {ago}  {code}: {text}"))?;
+    }
+    if messages.is_empty() {
+        eprintln!("pylm: the node has kept no message that failed");
+    }
+    Ok(())
+}
+
+fn show(client: &Client, id: &str, only_payload: bool) -> Result<(), Failure> {
+    let message = only_one(&kept(client)?, id)?;
+    let payload = payload(client, &message)?;
+    let mut output = io::stdout().lock();
+    if only_payload {
+        return written(output.write_all(&payload).and_then(|()| output.flush()));
+    }
+    let ago = ago(message.at);
+    let FailedMessage { id, function, stage, pipeline, client, cache, code, text, bytes, .. } = message;
+    written(writeln!(
+        output,
+        "id        {id}\nfunction  {function}\nstage     {stage}\npipeline  {pipeline}\nclient    {client}\n\
+         cache     {cache}\nfailed    {ago}\ncode      {code}\nreason    {text}\nbytes     {bytes}\n\
+         payload   {}{}",
+        payload.get(..SHOWN).unwrap_or(&payload).escape_ascii(),
+        if payload.len() > SHOWN { " … (all of it: --payload)" } else { "" }
+    ))
+}
+
+/// Bytes of a payload that are shown.
+const SHOWN: usize = 200;
+
+/// Runs messages again, as a job of this client, and has those dropped that are done.
+fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Result<Ending, Failure> {
+    let mut output = Output::standard(format.format(), None);
+    let mut ending = Ending::AllDone;
+    for message in chosen(client, choice)? {
+        let payload = payload(client, &message)?;
+        let stages: Vec<_> = message.function.split(' ').skip(message.stage).collect();
+        let options = JobOptions::new().pipeline(&*message.pipeline);
+        let (sender, results) = client.job(&stages.join(" "), options);
+        if message.cache.is_empty() {
+            sender.send(payload)?
+        } else {
+            sender.send_with(payload, &message.cache)?
+        };
+        sender.finish();
+        for next in results {
+            match next?.event {
+                Event::Result { payload, .. } => written(output.push(&payload))?,
+                Event::Done { .. } => drop_one(client, &message)?,
+                Event::Failed { code, text, .. } => {
+                    eprintln!("pylm: {}: {code}: {text}", message.id);
+                    ending = Ending::SomeFailed;
+                    // It was kept anew.
+                    if &*code == codes::LOST {
+                        drop_one(client, &message)?;
+                    }
+                }
+            }
+        }
+    }
+    written(output.flush())?;
+    Ok(ending)
+}
+
+fn drop_chosen(client: &Client, choice: &FailedChoice) -> Result<(), Failure> {
+    chosen(client, choice)?.iter().try_for_each(|message| drop_one(client, message))
+}
+
+fn drop_one(client: &Client, message: &FailedMessage) -> Result<(), Failure> {
+    client.cache().delete(&key(message))?;
+    Ok(())
+}
+
+fn key(message: &FailedMessage) -> String {
+    format!("{LIST}/{}", message.id)
+}
+
+/// Those that the node has.
+fn kept(client: &Client) -> Result<Vec<FailedMessage>, Failure> {
+    let value = client.cache().get(LIST)?.unwrap_or_default();
+    serde_json::from_slice(&value)
+        .map_err(|error| Failure::Running(format!("what the node has kept is not understood: {error}")))
+}
+
+/// The payload is behind the first line of the value.
+fn payload(client: &Client, message: &FailedMessage) -> Result<Bytes, Failure> {
+    let value = client.cache().get(&key(message))?;
+    let value = value.ok_or_else(|| Failure::Running(format!("{} was dropped meanwhile", message.id)))?;
+    let line = value.iter().position(|&byte| byte == b'\n').unwrap_or(value.len());
+    Ok(value.slice((line + 1).min(value.len())..))
+}
+
+fn chosen(client: &Client, choice: &FailedChoice) -> Result<Vec<FailedMessage>, Failure> {
+    let kept = kept(client)?;
+    if choice.all {
+        return Ok(kept);
+    }
+    choice.ids.iter().map(|id| only_one(&kept, id)).collect()
+}
+
+fn only_one(kept: &[FailedMessage], id: &str) -> Result<FailedMessage, Failure> {
+    let mut found = kept.iter().filter(|message| message.id.starts_with(id));
+    match (found.next(), found.next()) {
+        (Some(message), None) => Ok(message.clone()),
+        (Some(message), Some(_)) if message.id == id => Ok(message.clone()),
+        (Some(_), Some(_)) => {
+            Err(Failure::Usage(format!("several messages begin with `{id}`; write more of the id")))
+        }
+        (None, _) => {
+            Err(Failure::Running(format!("the node has kept no message `{id}`; see `pylm failed list`")))
+        }
+    }
+}
+
+fn ago(at: u64) -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_millis(at)).unwrap_or_default();
+    match since.as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s ago"),
+        seconds @ 120..=7_199 => format!("{} min ago", seconds / 60),
+        seconds @ 7_200..=172_799 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_found_by_a_beginning_that_only_it_has() {
+        let kept = ["job/1/0", "job/10/0", "job/2/0"]
+            .map(|id| FailedMessage { id: id.into(), ..FailedMessage::default() });
+        assert!(only_one(&kept, "job/2").is_ok_and(|message| message.id == "job/2/0"));
+        assert!(only_one(&kept, "job/1/").is_ok());
+        assert!(matches!(only_one(&kept, "job/1"), Err(Failure::Usage(_))));
+        assert!(matches!(only_one(&kept, "other"), Err(Failure::Running(_))));
+    }
+}
