@@ -1,6 +1,8 @@
 //! What is left when a message takes down every host, or a client goes without its results: kept, told, taken over, run again,
 //! cancelled.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::thread;
 use std::time::{Duration, Instant};
 

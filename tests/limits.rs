@@ -1,5 +1,7 @@
 //! What a job asks for, retries, deadlines and priority, and what slow or stuck functions cost others.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
