@@ -1,7 +1,15 @@
-//! A native client that reads nothing for a while: nothing is lost, nobody else waits, and the node's memory is bounded.
+//! A native client that reads nothing for a while, or slowly: nothing is lost, nobody else waits, and the node's memory is bounded.
+//!
+//! `PYLM_MILLIONS=10` has the last test serve ten million messages instead of its few.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
+use pylm_client::JobOptions;
 use pylm_tests::checked_job::CheckedJob;
 use pylm_tests::deadline::deadline;
 use pylm_tests::node::{Node, WorkerHost};
@@ -30,4 +38,53 @@ fn a_client_that_reads_nothing_for_five_seconds_loses_nothing_and_holds_back_nob
 
     slow.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(PATIENCE).done, COUNT + 6_000);
+}
+
+#[test]
+fn memory_stays_flat_however_many_messages_pass_a_slow_reader() {
+    const FEW: u64 = 200_000;
+    const PARTS: u64 = 10;
+    let millions = std::env::var("PYLM_MILLIONS").ok().and_then(|count| count.parse::<u64>().ok());
+    let count = millions.map_or(FEW, |millions| millions * 1_000_000);
+    // It also builds the programs, in release.
+    let _limit = deadline(Duration::from_secs(900 + count / 10_000));
+    let node = Node::start_as(Profile::Release, &[]);
+    let _host = WorkerHost::start_as(Profile::Release, &node.db, &["testing"], "host", &[]);
+    let (slow, fast) = (node.client(), node.client());
+    let stop = AtomicBool::new(false);
+    let held: Vec<u64> = thread::scope(|scope| {
+        let (sender, mut results) = slow.job("server.echo", JobOptions::new().output_window(256, 1 << 20));
+        scope.spawn(move || {
+            // Ends when the job is cancelled.
+            while sender.send(vec![0; 1_000]).is_ok() {}
+        });
+        let stop = &stop;
+        scope.spawn(move || {
+            while !stop.load(Relaxed) {
+                results.next();
+                thread::sleep(Duration::from_millis(5));
+            }
+            results.cancel();
+        });
+        let held = (0..PARTS).map(|_| {
+            let (sender, results) = fast.job("server.echo", JobOptions::new());
+            let sending = scope.spawn(move || {
+                for _ in 0..count / PARTS {
+                    sender.send("sixteen bytes ..").unwrap();
+                }
+            });
+            let ends = results.filter(|output| output.as_ref().unwrap().is_end()).count() as u64;
+            assert_eq!(ends, count / PARTS);
+            sending.join().unwrap();
+            node.process.rss_bytes()
+        });
+        let held = held.collect();
+        stop.store(true, Relaxed);
+        held
+    });
+    println!("bytes after each tenth of {count} messages: {held:?}");
+    let (early, late) = (held[1], held[PARTS as usize - 1]);
+    assert!(late < early + (16 << 20), "it grows: {held:?}");
+    let account = node.end(PATIENCE);
+    assert_eq!(account.accepted, account.done + account.cancelled);
 }

@@ -95,7 +95,7 @@ impl Router {
             return self.take_end(host, lease, LeaseEnd::Done(index + 1));
         }
         match self.ledger.end_lease(host, lease, LeaseEnd::Failed { permanent }, &mut self.abandoned) {
-            Ended::Failed(message) => self.fail(message, code, text),
+            Ended::Failed(message) => self.fail_as(message, permanent, code, text),
             Ended::Retry { part, errors } => {
                 let delay = retry_delay(errors);
                 tracing::debug!(code, text, errors, ?delay, "a function failed, and is tried again");

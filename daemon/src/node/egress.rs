@@ -9,7 +9,7 @@ use super::native::stream::{Failure, Output, Stream};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
 use pylm_protocol::Place;
-use pylm_protocol::codes::TOO_LARGE;
+use pylm_protocol::codes::{FAILED, PANICKED, TOO_LARGE};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,15 +102,21 @@ impl Router {
         }
     }
 
-    /// Ends a message with an error.
+    /// Ends a message with an error, which could pass only where a function has failed.
     pub(crate) fn fail(&mut self, key: MessageKey, code: &str, text: &str) {
+        self.fail_as(key, !matches!(code, FAILED | PANICKED), code, text);
+    }
+
+    /// The same, where it is known whether the error is `permanent`.
+    pub(crate) fn fail_as(&mut self, key: MessageKey, permanent: bool, code: &str, text: &str) {
         let Some(message) = self.ledger.end(key, Outcome::Failed) else { return };
         self.count_off(&message);
         self.forget_in_hooks(key);
         let (number, results) = (message.number, message.results);
         tracing::debug!(number, code, text, "a message failed");
         let failed = || {
-            let failure = Failure { number, results, code: code.to_owned(), text: text.to_owned() };
+            let (code, text) = (code.to_owned(), text.to_owned());
+            let failure = Failure { number, results, permanent, code, text };
             Output::Failed(Box::new(failure))
         };
         match self.clients.get_mut(message.job) {

@@ -4,7 +4,7 @@ use crate::node::bounds::{FOLLOW_OUTBOX, FOLLOW_OUTBOX_BYTES};
 use crate::node::ledger::{JobKey, MessageKey};
 use crate::node::message::Header;
 use crate::node::native::stream::Output;
-use pylm_protocol::record::HELD_UNTIL_END;
+use pylm_protocol::record::{HELD_UNTIL_END, PERMANENT};
 use pylm_protocol::{BatchWriter, Payload, Record};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl FollowedStream {
                     batch.push(&Record::LeaseFailed {
                         lease: failure.number,
                         results: failure.results,
-                        flags: 0,
+                        flags: if failure.permanent { PERMANENT } else { 0 },
                         code: &failure.code,
                         text: &failure.text,
                     });

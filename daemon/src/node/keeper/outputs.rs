@@ -14,7 +14,8 @@ impl Output {
             pylm_journal::Output::Reply { payload } => Output::Reply { number, payload },
             pylm_journal::Output::Done { results } => Output::Done { number, results },
             pylm_journal::Output::Failed { results, code, text } => {
-                let failure = Failure { number, results, code: code.into(), text: text.into() };
+                let failure =
+                    Failure { number, results, permanent: true, code: code.into(), text: text.into() };
                 Output::Failed(Box::new(failure))
             }
         }
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_as_it_was() {
-        let failure = Failure { number: 5, results: 2, code: "failed".into(), text: "why".into() };
+        let failure =
+            Failure { number: 5, results: 2, permanent: true, code: "failed".into(), text: "why".into() };
         let held = Output::Result { number: 5, place: Place::new(&[1, 2]), held: true, payload: "x".into() };
         let reply = Output::Reply { number: 5, payload: "y".into() };
         let done = Output::Done { number: 5, results: 3 };

@@ -52,6 +52,8 @@ pub struct Failure {
     pub number: u64,
     /// How many results went before.
     pub results: u64,
+    /// No retry can help, for an earlier node that would know.
+    pub permanent: bool,
     /// One of the protocol's codes.
     pub code: String,
     /// What happened, for people.
