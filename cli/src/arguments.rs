@@ -249,12 +249,13 @@ pub(crate) struct StatusArguments {
     /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Exit code 1 and the reason when work waits, no host has any of it, and nothing moves; or when the node does not answer
+    /// Exit code 1 and the reason when a job stands still though it should not, when the node accepts nothing, or when it does not
+    /// answer: what /health of pylmd --http says
     #[arg(long)]
     pub(crate) check: bool,
-    /// With --check: for how long nothing is to have moved
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
-    pub(crate) within: Duration,
+    /// With --check: for how long work may wait that no host has; waits as long to see it [default: 10s, without waiting]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "check")]
+    pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }

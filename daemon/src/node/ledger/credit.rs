@@ -1,6 +1,7 @@
 //! The credit of a host, and how loaded it is.
 
 use super::FunctionKey;
+use std::time::Instant;
 
 /// How much a host may be given, and how much it has.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct Credit {
     pub leases: u64,
     /// The bytes of their payloads.
     pub bytes: u64,
+    /// When it last gave a result or an end, or was given something after it had nothing.
+    pub moved: Option<Instant>,
     /// It may be given more: it is connected, and is not leaving.
     pub open: bool,
     /// It has, or is to have, one message alone.
@@ -34,7 +37,16 @@ pub(super) enum Alone {
 
 impl Credit {
     pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>) -> Self {
-        Credit { limit, limit_bytes, leases: 0, bytes: 0, open: true, alone: Alone::No, functions }
+        Credit {
+            limit,
+            limit_bytes,
+            leases: 0,
+            bytes: 0,
+            moved: None,
+            open: true,
+            alone: Alone::No,
+            functions,
+        }
     }
 
     /// Whether it is one for any function, and says that it takes none for now.

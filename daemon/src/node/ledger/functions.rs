@@ -4,7 +4,7 @@
 use super::{FunctionKey, HostKey, JobKey, LaneKey, PartKey};
 use slotmap::SlotMap;
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One job's queue for one function.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Function {
     follower: Option<u32>,
     /// Since when nobody offers it.
     pub(super) unoffered: Option<Instant>,
+    /// The longest time that a lease of it took.
+    pub(super) longest: Duration,
 }
 
 impl Function {
@@ -61,6 +63,7 @@ impl Function {
             atomic: false,
             follower,
             unoffered: Some(now),
+            longest: Duration::ZERO,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use pylm_protocol::Place;
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// A message that has not ended.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct OpenMessage {
     pub original: Option<Box<Message>>,
     /// Results that went to the client.
     pub results: u64,
+    /// When it was accepted.
+    pub(super) since: Option<Instant>,
     /// Scatter may make more parts of it.
     pub(super) scattering: bool,
     /// Parts that have not ended.
@@ -39,6 +42,7 @@ impl OpenMessage {
             bytes,
             original,
             results: 0,
+            since: None,
             scattering: true,
             open_parts: 0,
             parts: 0,
