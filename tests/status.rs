@@ -5,27 +5,15 @@ use std::time::Duration;
 use pylm_client::{Error, JobOptions};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
-use pylm_tests::process::Process;
-use pylm_tests::programs::{Profile, programs};
 use serde_json::Value;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn limit() -> Deadline {
     // The first test also builds the programs.
     deadline(Duration::from_secs(900))
 }
 
-/// `pylm …` about this node, at its end: exit code and all output.
-fn pylm(node: &Node, args: &[&str]) -> (Option<i32>, String) {
-    let program = programs(Profile::Debug).program("pylm");
-    let mut process = Process::plan("pylm", program).args(args).args(["--db", &*node.db]).start();
-    let code = process.wait(PATIENCE).code();
-    (code, [process.stdout_lines(), process.stderr_lines()].concat().join("\n"))
-}
-
 fn status(node: &Node) -> Value {
-    let (code, text) = pylm(node, &["status", "--json"]);
+    let (code, text) = node.pylm(&["status", "--json"]);
     assert_eq!(code, Some(0), "{text}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON: {error}: {text}"))
 }
@@ -56,10 +44,10 @@ fn sums_come_out_and_an_idle_node_is_healthy() {
         (&status["hosts"][0]["name"], &status["hosts"][0]["kind"]),
         (&"host".into(), &"native".into())
     );
-    let (code, text) = pylm(&node, &["status", "--check"]);
+    let (code, text) = node.pylm(&["status", "--check"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("2 accepted = 1 done + 1 failed + 0 cancelled + 0 under way"), "{text}");
-    let (_, text) = pylm(&node, &["functions"]);
+    let (_, text) = node.pylm(&["functions"]);
     assert!(text.lines().any(|line| line == "echo: host"), "{text}");
     assert!(matches!(client.cache().set("status", "mine"), Err(Error::CacheRefused(_))));
     assert!(matches!(client.cache().delete("status"), Err(Error::CacheRefused(_))));
@@ -74,15 +62,15 @@ fn a_job_that_nobody_takes_is_explained_and_makes_the_check_fail() {
     sender.send("x").unwrap();
     let status = wait_for(&node, |status| status["counts"]["under_way"] == 1);
     let job = status["jobs"][0]["identity"].as_str().unwrap().to_owned();
-    let (code, text) = pylm(&node, &["explain", &job[..8]]);
+    let (code, text) = node.pylm(&["explain", &job[..8]]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("no host offers `missing`: 1 part"), "{text}");
-    let (_, text) = pylm(&node, &["jobs"]);
+    let (_, text) = node.pylm(&["jobs"]);
     assert!(text.contains(&job) && text.contains("server.missing"), "{text}");
-    let (code, text) = pylm(&node, &["status", "--check", "--within", "200ms"]);
+    let (code, text) = node.pylm(&["status", "--check", "--within", "200ms"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("has not moved") && text.contains("missing"), "{text}");
-    assert!(pylm(&node, &["functions"]).1.contains("missing: nobody offers it"));
+    assert!(node.pylm(&["functions"]).1.contains("missing: nobody offers it"));
 }
 
 #[test]
@@ -96,7 +84,7 @@ fn a_busy_node_is_healthy() {
         sender.send("20000").unwrap();
     }
     wait_for(&node, |status| status["leases"].as_u64() > Some(0));
-    let (code, text) = pylm(&node, &["status", "--check", "--within", "200ms"]);
+    let (code, text) = node.pylm(&["status", "--check", "--within", "200ms"]);
     assert_eq!(code, Some(0), "{text}");
 }
 
@@ -105,5 +93,5 @@ fn a_node_that_is_gone_makes_the_check_fail() {
     let _limit = limit();
     let mut node = Node::start(&[]);
     node.process.kill();
-    assert_eq!(pylm(&node, &["status", "--check", "--wait", "200ms"]).0, Some(1));
+    assert_eq!(node.pylm(&["status", "--check", "--wait", "200ms"]).0, Some(1));
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
+use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,6 +50,8 @@ Examples:
       pylm functions
       pylm functions --json")]
     Functions(LookArguments),
+    /// Put a function of a node under load, and tell how fast it is
+    Bench(BenchArguments),
     /// Run the nodes and worker hosts that a file describes, on this machine, and end them together
     Up(UpArguments),
     /// Draw the flow of messages through a file's nodes, and tell what cannot work there
@@ -346,6 +349,7 @@ pub(crate) enum Page {
     Jobs,
     Explain,
     Functions,
+    Bench,
     Up,
     Graph,
     Plugin,
@@ -356,7 +360,7 @@ pub(crate) enum Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stages(pub(crate) String);
 
-fn stages(text: &str) -> Result<Stages, String> {
+pub(crate) fn stages(text: &str) -> Result<Stages, String> {
     read_stages(text, None)
 }
 
