@@ -312,8 +312,6 @@ fn the_keys_of_a_file_are_the_flags_of_the_programs() {
     let _limit = limit();
     // Flags that ask for something now, that the file replaces, or that are `pylm up`'s to give.
     const NOT_KEYS: [&str; 4] = ["completions", "man", "config", "db"];
-    // Flags that a program may not have yet.
-    const LATER: [&str; 1] = ["http"];
     for (name, keys) in [("pylmd", keys::NODE), ("pylm-worker", keys::WORKER)] {
         let help = Command::new(program(name)).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
@@ -332,7 +330,7 @@ fn the_keys_of_a_file_are_the_flags_of_the_programs() {
             let key = key.unwrap_or_else(|| panic!("{name} --{flag} is missing in cli/src/cluster/keys.rs"));
             assert_eq!(key.kind != keys::Kind::Switch, *takes_value, "{name} --{flag} is of another kind");
         }
-        for key in keys.iter().filter(|key| key.is_flag && !LATER.contains(&key.name)) {
+        for key in keys.iter().filter(|key| key.is_flag) {
             assert!(flags.iter().any(|(flag, _)| *flag == key.name), "{name} has no flag --{}", key.name);
         }
     }

@@ -1,13 +1,13 @@
 //! The HTTP gateway: functions as URLs, with the status codes that people expect, and nothing left running when they hang up.
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::http::{Answer, Connection, post, request};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::pylm;
+use pylm_tests::waiting::{file_is, wait_until};
 use rustix::process::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,19 +27,6 @@ fn start(args: &[&str]) -> (Node, String, WorkerHost) {
 
 fn get(address: &str, path: &str) -> Answer {
     request(address, "GET", path, "", None)
-}
-
-#[track_caller]
-fn wait_until(what: &str, wanted: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !wanted() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn file_is(path: &Path, text: &str) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|read| read == text)
 }
 
 #[test]

@@ -13,6 +13,7 @@ use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
+use pylm_tests::waiting::wait_until;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tempfile::TempDir;
 
@@ -82,15 +83,6 @@ impl Folder {
 
 fn host(node: &Node) -> WorkerHost {
     WorkerHost::start(&node.db, &["testing"], "host", &[])
-}
-
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "it has not come to this within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(10));
-    }
 }
 
 fn job() -> CheckedJob {

@@ -2,8 +2,7 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pylm_client::JobOptions;
 use pylm_tests::checked_job::CheckedJob;
@@ -11,6 +10,7 @@ use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
+use pylm_tests::waiting::{file_is, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,20 +37,6 @@ fn job(db: &str, function: &str, input: &str, args: &[&str]) -> Process {
     job.write_stdin(input.as_bytes());
     job.close_stdin();
     job
-}
-
-/// Wait until something holds.
-#[track_caller]
-fn wait_until(what: &str, wanted: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !wanted() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn file_is(path: &Path, text: &str) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|read| read == text)
 }
 
 /// The child processes of a process.

@@ -69,7 +69,7 @@ fn a_job_that_nobody_takes_is_explained_and_makes_the_check_fail() {
     assert!(text.contains(&job) && text.contains("server.missing"), "{text}");
     let (code, text) = node.pylm(&["status", "--check", "--within", "200ms"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("nothing moves") && text.contains("missing"), "{text}");
+    assert!(text.contains("has not moved") && text.contains("missing"), "{text}");
     assert!(node.pylm(&["functions"]).1.contains("missing: nobody offers it"));
 }
 

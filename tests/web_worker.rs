@@ -1,8 +1,6 @@
 //! `pylm-worker --http`: every call has an answer, whatever it is, and one that goes wrong harms no other.
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +8,7 @@ use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::pylm;
+use pylm_tests::waiting::{file_is, wait_until};
 use pylm_tests::web::{Answer, WebWorker, connect, message, post, post_only, request};
 use rustix::process::Signal;
 
@@ -22,19 +21,6 @@ fn limit() -> Deadline {
 
 fn worker(args: &[&str]) -> WebWorker {
     WebWorker::start(&["testing"], "web", args)
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !wanted() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn file_is(path: &Path, text: &str) -> bool {
-    fs::read_to_string(path).is_ok_and(|read| read == text)
 }
 
 #[track_caller]

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
+use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,8 @@ Examples:
       pylm functions
       pylm functions --json")]
     Functions(LookArguments),
+    /// Put a function of a node under load, and tell how fast it is
+    Bench(BenchArguments),
     /// Run the nodes and worker hosts that a file describes, on this machine, and end them together
     Up(UpArguments),
     /// Draw the flow of messages through a file's nodes, and tell what cannot work there
@@ -271,12 +274,13 @@ pub(crate) struct StatusArguments {
     /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Exit code 1 and the reason when work waits, no host has any of it, and nothing moves; or when the node does not answer
+    /// Exit code 1 and the reason when a job stands still though it should not, when the node accepts nothing, or when it does not
+    /// answer: what /health of pylmd --http says
     #[arg(long)]
     pub(crate) check: bool,
-    /// With --check: for how long nothing is to have moved
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
-    pub(crate) within: Duration,
+    /// With --check: for how long work may wait that no host has; waits as long to see it [default: 10s, without waiting]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "check")]
+    pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }
@@ -441,6 +445,7 @@ pub(crate) enum Page {
     Attach,
     Failed,
     Functions,
+    Bench,
     Up,
     Graph,
     Plugin,
@@ -451,7 +456,7 @@ pub(crate) enum Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stages(pub(crate) String);
 
-fn stages(text: &str) -> Result<Stages, String> {
+pub(crate) fn stages(text: &str) -> Result<Stages, String> {
     read_stages(text, None)
 }
 

@@ -1,7 +1,8 @@
-//! The program `pylm`: jobs, cache, plugins, clusters and journals from the command line. A file for each subcommand.
+//! The program `pylm`: jobs, cache, plugins, clusters, journals and measurements from the command line. A file for each subcommand.
 
 mod arguments;
 mod attach;
+mod bench;
 mod cache;
 mod cluster;
 mod completions;
@@ -34,6 +35,7 @@ pub fn run() -> ExitCode {
         Command::Failed(arguments) => failed::failed(&arguments),
         Command::Explain(arguments) => status::explain::explain(&arguments),
         Command::Functions(arguments) => status::functions::functions(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Up(arguments) => cluster::up(&arguments),
         Command::Graph(arguments) => cluster::graph(&arguments),
         Command::Tied(arguments) => cluster::tied(&arguments),

@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod pylm;
 pub mod python;
 pub mod ready;
+pub mod waiting;
 pub mod web;

@@ -6,6 +6,7 @@ use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 
 use crate::address::ANY_PORT;
+use crate::http::{Answer, request};
 use crate::process::Process;
 use crate::programs::{Profile, programs};
 use crate::ready::Ready;
@@ -81,17 +82,28 @@ impl Node {
         Client::connect(options).unwrap_or_else(|error| panic!("no client: {error}"))
     }
 
-    /// `pylm …` about this node, at its end: exit code and all output.
+    /// `pylm …` about this node, at its end: exit code and all output. The address of the node is put behind the arguments.
     ///
     /// # Panics
-    /// Where it does not end.
+    /// Where it does not end within half a minute.
     #[must_use]
     #[track_caller]
     pub fn pylm(&self, args: &[&str]) -> (Option<i32>, String) {
         let program = programs(Profile::Debug).program("pylm");
         let mut process = Process::plan("pylm", program).args(args).args(["--db", &*self.db]).start();
+        process.close_stdin();
         let code = process.wait(START).code();
         (code, [process.stdout_lines(), process.stderr_lines()].concat().join("\n"))
+    }
+
+    /// A page of its control plane; it needs `--http`.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    #[must_use]
+    #[track_caller]
+    pub fn page(&self, path: &str) -> Answer {
+        request(&self.ready.field("http"), "GET", path, "", None)
     }
 
     #[track_caller]

@@ -63,6 +63,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("db", Kind::Text),
     flag("peer-ports", Kind::Text),
     flag("http", Kind::Text),
+    flag("stuck-after", Kind::Number),
     flag("gateway", Kind::Text),
     flag("gateway-timeout", Kind::Number),
     flag("gateway-requests", Kind::Number),

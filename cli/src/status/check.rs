@@ -1,39 +1,80 @@
-//! Whether a node stands still though work waits.
+//! Whether a node is well: by the node's own judgement, or by what nobody works on for a shorter while.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Job, Snapshot};
+use std::time::Duration;
 
-/// Why the node counts as stuck, as two looks at it tell; `None` when it moves, or has nothing to do. A part that is at a host is
-/// being worked on, however long that takes: hosts that are lost are found by their heartbeat.
-pub(super) fn standstill(before: &Snapshot, now: &Snapshot) -> Option<String> {
-    let moved = before.run != now.run
-        || before.counts != now.counts
-        || before.moves != now.moves
-        || before.outputs != now.outputs;
-    if moved || now.counts.under_way == 0 || now.leases > 0 {
-        return None;
+/// What a look at a node tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Well,
+    /// Why it is not.
+    Stuck(String),
+    /// That is known in so long at the latest.
+    Unknown(Duration),
+}
+
+/// What a look at a node tells, where work that no host has may wait for `within`, or for as long as the node itself allows.
+pub(super) fn verdict(node: &Snapshot, within: Option<Duration>) -> Verdict {
+    if let Some(trouble) = &node.trouble {
+        return Verdict::Stuck(trouble.clone());
     }
-    let stuck = now.jobs.iter().find(|job| job.counts.under_way > 0);
-    let example = stuck.map(|job| format!("; job {}: {}", job.identity, job.why)).unwrap_or_default();
-    Some(format!("nothing moves, though {} messages are under way{example}", now.counts.under_way))
+    let Some(within) = within else { return Verdict::Well };
+    // For how long hosts may take is the node's to say.
+    let waits = |job: &&Job| !job.worked_on && job.still.is_some();
+    let Some(job) = node
+        .jobs
+        .iter()
+        .filter(waits)
+        .max_by(|one, other| one.still.unwrap_or(0.0).total_cmp(&other.still.unwrap_or(0.0)))
+    else {
+        return Verdict::Well;
+    };
+    let still = Duration::from_secs_f64(job.still.unwrap_or_default().max(0.0));
+    match within.checked_sub(still).filter(|left| !left.is_zero()) {
+        Some(left) => Verdict::Unknown(left),
+        None => Verdict::Stuck(format!(
+            "job {} ({}) has {} under way and has not moved for {:.1} s: {}",
+            job.identity,
+            job.function,
+            job.counts.under_way,
+            still.as_secs_f64(),
+            job.why
+        )),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::snapshot::{Counts, Job};
+    use crate::status::snapshot::Counts;
 
-    fn node(under_way: u64) -> Snapshot {
-        let counts = Counts { accepted: under_way, under_way, ..Counts::default() };
-        let job = Job { counts: counts.clone(), why: "no host".into(), ..Job::default() };
-        Snapshot { counts, jobs: vec![job], ..Snapshot::default() }
+    fn node(still: Option<f64>, worked_on: bool) -> Snapshot {
+        let counts = Counts { accepted: 3, under_way: 3, ..Counts::default() };
+        let job = Job { counts: counts.clone(), why: "no host".into(), still, worked_on, ..Job::default() };
+        let moving = Job { still: Some(0.1), ..Job::default() };
+        Snapshot { counts, jobs: vec![moving, job], ..Snapshot::default() }
     }
 
     #[test]
-    fn work_that_waits_while_nothing_moves_is_a_standstill() {
-        assert_eq!(standstill(&node(0), &node(0)), None);
-        assert!(standstill(&node(3), &node(3)).is_some_and(|reason| reason.ends_with("no host")));
-        assert_eq!(standstill(&node(4), &node(3)), None);
-        assert_eq!(standstill(&node(3), &Snapshot { moves: 1, ..node(3) }), None);
-        assert_eq!(standstill(&node(3), &Snapshot { leases: 1, ..node(3) }), None);
+    fn the_nodes_own_judgement_counts_and_what_no_host_has_may_be_given_less_time() {
+        let second = Duration::from_secs(1);
+        let troubled = Snapshot { trouble: Some("stuck".into()), ..node(None, false) };
+        assert_eq!(verdict(&troubled, None), Verdict::Stuck("stuck".into()));
+        assert_eq!(verdict(&node(Some(600.0), false), None), Verdict::Well);
+        assert_eq!(
+            verdict(&node(Some(0.25), false), Some(second)),
+            Verdict::Unknown(Duration::from_millis(750))
+        );
+        assert!(
+            matches!(verdict(&node(Some(1.0), false), Some(second)), Verdict::Stuck(reason) if reason.ends_with("no host"))
+        );
+        assert_eq!(verdict(&Snapshot::default(), Some(second)), Verdict::Well);
+    }
+
+    #[test]
+    fn what_is_worked_on_may_take_its_time() {
+        let mut node = node(Some(600.0), true);
+        node.jobs.remove(0);
+        assert_eq!(verdict(&node, Some(Duration::from_secs(1))), Verdict::Well);
     }
 }

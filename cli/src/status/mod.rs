@@ -11,7 +11,7 @@ mod words;
 use crate::arguments::StatusArguments;
 use crate::failure::{Failure, written};
 use crate::job::connect;
-use check::standstill;
+use check::{Verdict, verdict};
 use pylm_client::Uuid;
 use pylm_client::blocking::Client;
 use snapshot::{Snapshot, json, parsed};
@@ -21,16 +21,17 @@ use std::process::ExitCode;
 /// `pylm status`: does what the arguments say.
 pub(crate) fn status(arguments: &StatusArguments) -> Result<ExitCode, Failure> {
     let client = connect(&arguments.node)?;
-    let first = json(&client)?;
-    let now = parsed(&first)?;
-    if arguments.check {
-        // Nothing is to be waited for but time itself: whether anything moves is seen only over a while.
-        std::thread::sleep(arguments.within);
-        if let Some(reason) = standstill(&now, &parsed(&json(&client)?)?) {
-            return Err(Failure::Running(reason));
+    let (text, node) = loop {
+        let text = json(&client)?;
+        let node = parsed(&text)?;
+        match verdict(&node, arguments.within) {
+            Verdict::Stuck(reason) if arguments.check => return Err(Failure::Running(reason)),
+            // Nothing is to be waited for but time itself: whether anything moves is seen only over a while.
+            Verdict::Unknown(left) if arguments.check => std::thread::sleep(left),
+            _ => break (text, node),
         }
-    }
-    print(&if arguments.json { first } else { words::words(&now) })?;
+    };
+    print(&if arguments.json { text } else { words::words(&node) })?;
     client.close();
     Ok(ExitCode::SUCCESS)
 }

@@ -20,19 +20,28 @@ pub(super) struct Snapshot {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) run: String,
+    pub(super) work: Work,
     pub(super) uptime: f64,
     pub(super) draining: bool,
+    pub(super) trouble: Option<String>,
     pub(super) counts: Counts,
     pub(super) waiting: u64,
     pub(super) leases: u64,
     pub(super) outputs: u64,
-    pub(super) moves: u64,
     pub(super) garbage: u64,
     pub(super) kept_failed: u64,
     pub(super) jobs: Vec<Job>,
     pub(super) hosts: Vec<Host>,
     pub(super) unoffered: Vec<Unoffered>,
     pub(super) left_off: LeftOff,
+}
+
+/// What was done since the node started.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Work {
+    pub(super) attempts: u64,
+    pub(super) deaths: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,6 +51,12 @@ pub(super) struct Job {
     pub(super) client: String,
     pub(super) function: String,
     pub(super) counts: Counts,
+    pub(super) leases: u64,
+    pub(super) waiting: u64,
+    pub(super) outputs: u64,
+    pub(super) still: Option<f64>,
+    pub(super) worked_on: bool,
+    pub(super) stuck: bool,
     pub(super) why: String,
 }
 
@@ -53,6 +68,8 @@ pub(super) struct Host {
     pub(super) away: bool,
     pub(super) limit: u64,
     pub(super) leases: u64,
+    pub(super) bytes: u64,
+    pub(super) quiet: Option<f64>,
     pub(super) functions: Option<Vec<String>>,
 }
 

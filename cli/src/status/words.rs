@@ -30,6 +30,9 @@ pub(super) fn words(node: &Snapshot) -> String {
             node.kept_failed
         );
     }
+    if let Some(trouble) = &node.trouble {
+        let _ = writeln!(text, "not well: {trouble}");
+    }
     if node.hosts.is_empty() {
         text += "no hosts\n";
     }

@@ -55,6 +55,8 @@ pub struct NodeConfig {
     pub journal: Option<PathBuf>,
     /// How long a job is kept, with a journal, whose client is lost and has not had everything.
     pub keep: Duration,
+    /// For how long work at hosts may give neither result nor end before the node counts as stuck.
+    pub stuck_after: Duration,
     /// The functions that pylm workers have; `None`: all that no native host offers.
     pub pylm_functions: Option<Vec<String>>,
     /// What a pylm worker's `0` is.

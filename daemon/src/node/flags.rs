@@ -1,26 +1,18 @@
-//! The flags of `pylmd`, and the program behind them.
+//! The flags of `pylmd`.
 
-use super::bounds::HOST_BYTES;
 use super::config::{From, NodeConfig, PeerPorts};
 use super::pylm::ports::default_range;
-use super::running::{Command, Node, StartError};
-use crate::gateway::{Gateway, GatewayFlags};
+use crate::control::ControlFlags;
+use crate::gateway::GatewayFlags;
+use crate::host::WebUrl;
 use crate::host::options::DEFAULT_GRACE;
 use crate::host::options::PluginSetting;
-use crate::host::{HttpWorkers, InlineHost, LocalWorkers, WebUrl, plugins};
-use crate::logging::{self, LogOptions};
-use crate::service::{self, Stop};
-use crate::settings::{self, Pages};
-use crate::supervisor::Supervisor;
-use anyhow::Context as _;
+use crate::logging::LogOptions;
+use crate::settings::Pages;
 use clap::{Parser, ValueEnum};
 use pylm_plugin_host::PluginSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// Wrong usage, configuration or plugin.
-const WRONG_USAGE: u8 = 2;
+use std::time::Duration;
 
 /// Hosts a node: takes messages from clients, has them scattered, worked on by worker hosts and gathered, and returns the
 /// results.
@@ -52,19 +44,19 @@ journal."
 pub struct Flags {
     /// A plugin whose hooks the node runs, and --workers the functions: a path, a file name, or a bare name; can be repeated
     #[arg(long, value_name = "PLUGIN")]
-    plugin: Vec<PathBuf>,
+    pub(super) plugin: Vec<PathBuf>,
     /// A folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
-    plugin_dir: Vec<PathBuf>,
+    pub(super) plugin_dir: Vec<PathBuf>,
     /// A setting of a plugin; can be repeated
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
-    set: Vec<PluginSetting>,
+    pub(super) set: Vec<PluginSetting>,
     /// Start this many worker hosts on this machine, with the same plugins, and watch them
     #[arg(long, value_name = "N", default_value_t = 0)]
-    workers: u16,
+    pub(super) workers: u16,
     /// Run the functions of the plugins in the node itself, not in worker hosts; one that aborts takes the node with it
     #[arg(long, help_heading = "Kind of node")]
-    inline: bool,
+    pub(super) inline: bool,
     /// Take messages from an earlier node: its name, or a topic that its route hooks give, and the address of its --db; can be
     /// repeated
     #[arg(long, value_name = "TOPIC=DB_ADDRESS", value_parser = from, help_heading = "Kind of node")]
@@ -74,7 +66,7 @@ pub struct Flags {
     pipelined: bool,
     /// The name of the node, which pylm clients check
     #[arg(long, default_value = "server")]
-    name: String,
+    pub(super) name: String,
     /// Keep accepted messages, results that were not taken, and the cache in this folder, so that they survive a crash
     #[arg(long, value_name = "FOLDER")]
     journal: Option<PathBuf>,
@@ -109,7 +101,7 @@ pub struct Flags {
 
     /// The largest payload, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = pylm_protocol::DEFAULT_MAX_MESSAGE, help_heading = "Bounds")]
-    max_message: u64,
+    pub(super) max_message: u64,
     /// The size of the cache, in bytes; a full cache refuses, and never evicts
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = "Bounds")]
     cache_bytes: usize,
@@ -131,11 +123,11 @@ pub struct Flags {
     keep: u64,
     /// How long the node goes on after SIGTERM to finish what is under way, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
-    drain_limit: u64,
+    pub(super) drain_limit: u64,
     /// With --workers: how long a function may go on when nobody wants its results any more, in seconds; see --grace of
     /// pylm-worker
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE, help_heading = "Bounds")]
-    worker_grace: u64,
+    pub(super) worker_grace: u64,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
@@ -145,23 +137,25 @@ pub struct Flags {
 
     /// A web worker: gets functions that no other worker host offers by name, as POST of a PalmMessage; can be repeated
     #[arg(long, value_name = "URL", help_heading = "Web workers")]
-    http_worker: Vec<WebUrl>,
+    pub(super) http_worker: Vec<WebUrl>,
     /// How many calls a web worker gets at one time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Web workers")]
-    http_worker_calls: u16,
+    pub(super) http_worker_calls: u16,
     /// How long a call to a web worker may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Web workers")]
-    http_worker_timeout: u64,
+    pub(super) http_worker_timeout: u64,
     /// How often a message is called at web workers that break off, take too long, or answer with a status of 5xx, before it fails
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Web workers")]
-    http_worker_attempts: u32,
+    pub(super) http_worker_attempts: u32,
 
     #[command(flatten)]
-    gateway: GatewayFlags,
+    pub(super) control: ControlFlags,
     #[command(flatten)]
-    log: LogOptions,
+    pub(super) gateway: GatewayFlags,
     #[command(flatten)]
-    pages: Pages,
+    pub(super) log: LogOptions,
+    #[command(flatten)]
+    pub(super) pages: Pages,
 }
 
 /// What a pylm worker's `0` is.
@@ -188,46 +182,9 @@ fn from(text: &str) -> Result<From, String> {
     }
 }
 
-/// Runs the program `pylmd`.
-pub fn main() -> ExitCode {
-    let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
-        Ok(parsed) => parsed,
-        Err(error) => return error.report("pylmd"),
-    };
-    match flags.pages.print::<Flags>() {
-        Ok(true) => return ExitCode::SUCCESS,
-        Ok(false) => {}
-        Err(_) => return ExitCode::FAILURE,
-    }
-    if let Err(error) = logging::start(&flags.log) {
-        eprintln!("pylmd: {error}");
-        return ExitCode::from(WRONG_USAGE);
-    }
-    let plugins = match plugins::load(&flags.plugin, &flags.plugin_dir, &flags.set, &origins) {
-        Ok(plugins) => plugins,
-        Err(error) => {
-            eprintln!("pylmd: {error}");
-            return ExitCode::from(WRONG_USAGE);
-        }
-    };
-    if flags.inline && plugins.functions().next().is_none() {
-        eprintln!("pylmd: --inline runs functions, and no plugin has any; name one with --plugin");
-        return ExitCode::from(WRONG_USAGE);
-    }
-    match flags.run(plugins) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("pylmd: {error:#}");
-            match error.downcast_ref() {
-                Some(StartError::Journal(_)) => ExitCode::from(WRONG_USAGE),
-                _ => ExitCode::FAILURE,
-            }
-        }
-    }
-}
-
 impl Flags {
-    fn node(&self, plugins: PluginSet) -> NodeConfig {
+    /// What the node is told.
+    pub(super) fn node(&self, plugins: PluginSet) -> NodeConfig {
         let address = |given: &Option<String>, port: u16| {
             given.clone().unwrap_or_else(|| format!("tcp://{}:{port}", self.host))
         };
@@ -252,137 +209,10 @@ impl Flags {
             client_grace: Duration::from_secs(self.client_grace),
             journal: self.journal.clone(),
             keep: Duration::from_secs(self.keep),
+            stuck_after: self.control.stuck_after(),
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,
         }
-    }
-
-    fn run(&self, plugins: PluginSet) -> anyhow::Result<ExitCode> {
-        pylm_transport::tune_allocator();
-        if let Err(error) = pylm_transport::raise_file_limit() {
-            tracing::warn!(%error, "the limit of open files stays as it is");
-        }
-        let functions: Vec<_> = plugins.functions().cloned().collect();
-        let offers = !functions.is_empty();
-        let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
-        let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
-        let node = Node::start(self.node(plugins))?;
-        let control = node.control();
-        let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message)?;
-        let control_gateway = gateway.as_ref().map(Gateway::control);
-        service::watch_signals(move |stop| {
-            service::notify_stopping();
-            if let Some(control_gateway) = &control_gateway {
-                control_gateway(stop);
-            }
-            control(match stop {
-                Stop::Drain => Command::Drain,
-                Stop::Now => Command::Stop,
-            });
-        })
-        .context("cannot watch for signals")?;
-        let addresses = node.addresses.clone();
-        let workers = self.start_workers(&addresses.db, files)?;
-        let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
-        let inline = inline.transpose().context("cannot start the threads for --inline")?;
-        self.start_http_workers(&node.local_db)?;
-        tracing::info!(
-            name = self.name,
-            plugins = names.join(","),
-            db = addresses.db,
-            pull = addresses.pull,
-            pub = addresses.pub_,
-            worker_pull = addresses.worker_pull,
-            worker_push = addresses.worker_push,
-            gateway = gateway.as_ref().map(|gateway| gateway.address().to_string()),
-            "ready"
-        );
-        service::notify_ready();
-        if offers && self.workers == 0 && !self.inline {
-            tracing::info!(
-                "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
-            );
-        }
-        self.watch(node, workers, inline, gateway)
-    }
-
-    fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
-        let workers = LocalWorkers {
-            count: usize::from(self.workers),
-            node: self.name.clone(),
-            db: db.to_owned(),
-            plugins,
-            settings: self.set.clone(),
-            args: vec![
-                "--log".into(),
-                (&self.log.log).into(),
-                "--grace".into(),
-                self.worker_grace.to_string().into(),
-            ],
-        };
-        if workers.count == 0 {
-            return Ok(Vec::new());
-        }
-        workers.start().context("cannot start worker hosts")
-    }
-
-    fn start_http_workers(&self, db: &str) -> anyhow::Result<()> {
-        if self.http_worker.is_empty() {
-            return Ok(());
-        }
-        let workers = HttpWorkers {
-            db: db.to_owned(),
-            name: format!("{}-http", self.name),
-            urls: self.http_worker.clone(),
-            calls: usize::from(self.http_worker_calls),
-            timeout: Duration::from_secs(self.http_worker_timeout),
-            attempts: self.http_worker_attempts,
-            limit_bytes: HOST_BYTES,
-        };
-        workers.start().context("cannot start calling web workers")
-    }
-
-    /// Waits for the end of the node, and of its worker hosts.
-    fn watch(
-        &self,
-        node: Node,
-        workers: Vec<Supervisor>,
-        inline: Option<InlineHost>,
-        gateway: Option<Gateway>,
-    ) -> anyhow::Result<ExitCode> {
-        let control = node.control();
-        let limit = Duration::from_secs(self.drain_limit);
-        let mut draining_since = None;
-        let mut told = false;
-        while !node.has_ended() {
-            std::thread::sleep(Duration::from_millis(100));
-            if node.is_draining() {
-                let since: Instant = *draining_since.get_or_insert_with(Instant::now);
-                let over = since.elapsed() > limit;
-                if over && !std::mem::replace(&mut told, true) {
-                    tracing::warn!(
-                        seconds = self.drain_limit,
-                        "not everything has ended within --drain-limit"
-                    );
-                    control(Command::Stop);
-                }
-            }
-            if inline.as_ref().is_some_and(InlineHost::has_ended) {
-                control(Command::Stop);
-            }
-            if !workers.is_empty() && workers.iter().all(Supervisor::has_ended) && !node.is_draining() {
-                tracing::error!("no worker host can run, the node ends");
-                control(Command::Stop);
-                node.join();
-                return Ok(ExitCode::from(WRONG_USAGE));
-            }
-        }
-        if let Some(gateway) = gateway {
-            gateway.end(draining_since.unwrap_or_else(Instant::now) + limit);
-        }
-        LocalWorkers::stop(workers, Duration::from_secs(5));
-        inline.into_iter().for_each(|inline| inline.stop(Duration::from_secs(1)));
-        Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -82,6 +82,11 @@ impl Gatherer {
         self.outstanding >= GATHER || self.outstanding_bytes >= GATHER_BYTES
     }
 
+    /// Results that the hooks have before them, and their bytes.
+    pub fn load(&self) -> (usize, usize) {
+        (self.outstanding, self.outstanding_bytes)
+    }
+
     /// All parts of a message have ended.
     pub fn complete(&mut self, message: MessageKey) {
         self.complete.push(message);

@@ -16,7 +16,7 @@ use super::pylm::ports::Ports;
 use super::pylm::workers::WorkerPort;
 use super::reading::Source;
 use super::route::NextHeaders;
-use super::running::{Addresses, Command, StartError};
+use super::running::{Addresses, Command, Request, StartError};
 use super::scatter::Scatterer;
 use super::snapshot::STATUS_KEY;
 use super::sockets::{Bound, bind};
@@ -85,7 +85,7 @@ pub struct Router {
     pub(super) worker_pull_ready: bool,
     poller: Poller,
     pub(super) sources: Vec<Source>,
-    inbox: Receiver<Command>,
+    inbox: Receiver<Request>,
     pub(super) frames: Frames,
     /// The same for what earlier nodes send.
     pub(super) followed_frames: Frames,
@@ -98,7 +98,7 @@ pub struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(config: NodeConfig, inbox: Receiver<Command>) -> Result<Self, StartError> {
+    pub(crate) fn new(config: NodeConfig, inbox: Receiver<Request>) -> Result<Self, StartError> {
         let poller = Poller::new()?;
         let run = Uuid::new_v4();
         // Before peers can come: what they are told is in it.
@@ -183,6 +183,7 @@ impl Router {
             closed: Vec::new(),
             context,
         };
+        router.ledger.tell_time(now);
         router.preset_cache();
         if let Some(recovered) = recovered {
             router.recover(recovered, now);
@@ -254,9 +255,12 @@ impl Router {
         let mut next_tick = Instant::now() + TICK;
         loop {
             let now = Instant::now();
+            self.ledger.tell_time(now);
             match self.inbox.try_recv() {
-                Ok(Command::Drain) => self.drain(),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                // Whoever asked may have gone meanwhile.
+                Ok(Request::Look(reply)) => drop(reply.send(Box::new(self.snapshot(now)))),
+                Ok(Request::Obey(Command::Drain)) => self.drain(),
+                Ok(Request::Obey(Command::Stop)) | Err(TryRecvError::Disconnected) => {
                     return self.say_goodbye(Duration::ZERO);
                 }
                 Err(TryRecvError::Empty) => {}

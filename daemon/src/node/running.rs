@@ -2,6 +2,7 @@
 
 use super::config::NodeConfig;
 use super::router::Router;
+use super::snapshot::Snapshot;
 use super::sockets::BindError;
 use pylm_transport::Waker;
 use std::io;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use tokio::sync::oneshot;
 
 /// What others tell the routing thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,15 @@ pub enum Command {
     Drain,
     /// End at once.
     Stop,
+}
+
+/// What comes to the routing thread from others in its process.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Do it.
+    Obey(Command),
+    /// Tell how the node is.
+    Look(oneshot::Sender<Box<Snapshot>>),
 }
 
 /// Where peers connect to.
@@ -51,7 +62,7 @@ pub struct Node {
     pub addresses: Addresses,
     /// The cache service's address on this machine.
     pub local_db: String,
-    commands: Sender<Command>,
+    requests: Sender<Request>,
     waker: Waker,
     draining: Arc<AtomicBool>,
     thread: JoinHandle<bool>,
@@ -63,26 +74,31 @@ impl Node {
     /// # Errors
     /// When an address cannot be bound, the journal cannot be used, or the system has no thread to give.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let (commands, inbox) = channel();
+        let (requests, inbox) = channel();
         let router = Router::new(config, inbox)?;
         let addresses = router.addresses();
         let local_db = router.db.local.clone();
         let waker = router.waker();
         let thread = std::thread::Builder::new().name("router".into()).spawn(move || router.run())?;
-        Ok(Node { addresses, local_db, commands, waker, draining: Arc::default(), thread })
+        Ok(Node { addresses, local_db, requests, waker, draining: Arc::default(), thread })
     }
 
     /// A handle that tells the routing thread what to do; it may be used from any thread.
     pub fn control(&self) -> impl Fn(Command) + Send + 'static {
-        let (commands, waker, draining) =
-            (self.commands.clone(), self.waker.clone(), Arc::clone(&self.draining));
+        let (requests, waker, draining) =
+            (self.requests.clone(), self.waker.clone(), Arc::clone(&self.draining));
         move |command| {
             draining.store(true, Ordering::Relaxed);
             // A node that has ended needs no command any more.
-            if commands.send(command).is_ok() {
+            if requests.send(Request::Obey(command)).is_ok() {
                 let _ = waker.wake();
             }
         }
+    }
+
+    /// A handle that tells how the node is; it may be used from any thread.
+    pub(crate) fn onlooker(&self) -> Onlooker {
+        Onlooker { requests: self.requests.clone(), waker: self.waker.clone() }
     }
 
     /// Whether it was told to drain or to end.
@@ -98,5 +114,22 @@ impl Node {
     /// Waits until the routing thread has ended; whether nothing was under way then, and it has not panicked.
     pub fn join(self) -> bool {
         self.thread.join().unwrap_or(false)
+    }
+}
+
+/// Looks at a node from outside of its routing thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Onlooker {
+    requests: Sender<Request>,
+    waker: Waker,
+}
+
+impl Onlooker {
+    /// The node as it is now, when the routing thread has its next turn; `None` when that has ended.
+    pub(crate) async fn look(&self) -> Option<Box<Snapshot>> {
+        let (reply, snapshot) = oneshot::channel();
+        self.requests.send(Request::Look(reply)).ok()?;
+        self.waker.wake().ok()?;
+        snapshot.await.ok()
     }
 }

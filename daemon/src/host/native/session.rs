@@ -96,7 +96,8 @@ impl Native<'_> {
             let now = Instant::now();
             let is_overlong = self.has_overlong(session, now);
             let is_leaving = !self.life.pulse(now) || is_overlong;
-            if is_leaving && !session.is_leaving {
+            // A node that has not said Welcome yet is told when it has: until then it knows nothing of this host.
+            if is_leaving && session.is_welcome && !session.is_leaving {
                 self.leave(session);
             }
             let is_idle = is_leaving && (is_overlong || !self.live.any_begun());
@@ -198,9 +199,6 @@ impl Native<'_> {
     fn leave(&mut self, session: &mut Session) {
         session.is_leaving = true;
         info!("ending: what is begun is finished, the rest given back");
-        if !session.is_welcome {
-            return;
-        }
         session.control.push(&Record::Goodbye {});
         // Ahead of the leases that are given back, so that the node gives them to others.
         session.books.outgoing.push_back(frames(&mut session.control));

@@ -136,6 +136,16 @@ impl FollowedStream {
         self.outputs.len()
     }
 
+    /// The bytes of them.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many may wait, and bytes of them, before its job is held back.
+    pub fn window(&self) -> (u64, u64) {
+        (FOLLOW_OUTBOX as u64, FOLLOW_OUTBOX_BYTES)
+    }
+
     /// Whether nothing waits.
     pub fn is_flushed(&self) -> bool {
         self.outputs.is_empty()

@@ -76,6 +76,16 @@ impl Keeper {
         self.journal.is_full()
     }
 
+    /// How the journal is doing.
+    pub fn status(&self) -> pylm_journal::Status {
+        self.journal.status()
+    }
+
+    /// The bytes that may wait for the disk.
+    pub fn bound(&self) -> u64 {
+        Options::default().queue_bytes
+    }
+
     /// A job has Submits that have to wait.
     pub fn wait(&mut self, job: JobKey) {
         self.waiting.push(job);

@@ -1,6 +1,7 @@
 //! The credit of a host, and how loaded it is.
 
 use super::FunctionKey;
+use std::time::Instant;
 
 /// How much a host may be given, and how much it has.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Credit {
     pub bytes: u64,
     /// Those of the leases that it was asked for back.
     pub(super) asked_back: u64,
+    /// When it last gave a result or an end, or was given something after it had nothing.
+    pub moved: Option<Instant>,
     /// It may be given more: it is connected, and is not leaving.
     pub open: bool,
     /// It has, or is to have, one message alone.
@@ -42,6 +45,7 @@ impl Credit {
             leases: 0,
             bytes: 0,
             asked_back: 0,
+            moved: None,
             open: true,
             alone: Alone::No,
             functions,

@@ -9,7 +9,7 @@ use super::{FunctionKey, HostKey, JobKey, LaneKey, PRIORITY, PartKey};
 use slotmap::SlotMap;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One job's queue for one function.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Function {
     follower: Option<u32>,
     /// Since when nobody offers it.
     pub(super) unoffered: Option<Instant>,
+    /// The longest time that a lease of it took.
+    pub(super) longest: Duration,
 }
 
 impl Function {
@@ -79,6 +81,7 @@ impl Function {
             atomic: false,
             follower,
             unoffered: Some(now),
+            longest: Duration::ZERO,
         }
     }
 }

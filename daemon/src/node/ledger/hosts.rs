@@ -94,6 +94,8 @@ impl Ledger {
             .filter(|(_, lease)| lease.host == host && lease.out)
             .map(|(key, lease)| (key, lease.part, lease.alone))
             .collect();
+        self.activity.deaths += lost.len() as u64;
+        self.activity.hosts_lost += u64::from(!lost.is_empty());
         let mut failed = Vec::new();
         for (key, part_key, alone) in lost.into_iter().rev() {
             let keep = may_return && self.parts.contains_key(part_key);

@@ -5,6 +5,7 @@ use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use pylm_protocol::Place;
+use std::time::Instant;
 
 /// A part that is out at a host.
 #[derive(Debug)]
@@ -23,10 +24,12 @@ pub(super) struct Lease {
     pub(super) alone: bool,
     /// The function's results count only all together.
     pub(super) atomic: bool,
-    /// How many moves there were before it.
-    pub(super) since: u64,
+    /// Its place in the order of all leases and moves.
+    pub(super) serial: u64,
     /// Its host was asked for it back.
     pub(super) asked_back: bool,
+    /// When it was given.
+    pub(super) since: Option<Instant>,
 }
 
 /// A result that counts.
@@ -132,6 +135,12 @@ impl Ledger {
         }
         lease.results += 1;
         self.moves += 1;
+        if let Some(job) = self.jobs.get_mut(part.job) {
+            job.moved = self.clock.0;
+        }
+        if let Some(credit) = self.hosts.get_mut(host) {
+            credit.moved = self.clock.0;
+        }
         lease.result_bytes += payload.len() as u64;
         if lease.atomic || held || part.relay.as_ref().is_some_and(|relay| relay.held) {
             part.history().held.push((key, place, payload));
@@ -171,8 +180,23 @@ impl Ledger {
             && let Some(credit) = self.hosts.get_mut(host)
         {
             credit.give_back(lease.bytes, lease.asked_back);
+            credit.moved = self.clock.0;
+        }
+        let took = self.clock.since(lease.since);
+        if end == LeaseEnd::Released {
+            self.activity.released += 1;
+        } else {
+            self.activity.leases.add(took);
         }
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
+        if end != LeaseEnd::Released {
+            if let Some(job) = self.jobs.get_mut(part.job) {
+                job.moved = self.clock.0;
+            }
+            if let Some(function) = self.functions.get_mut(part.function) {
+                function.longest = function.longest.max(took);
+            }
+        }
         let results = match end {
             LeaseEnd::Done(results) => results,
             LeaseEnd::Quiet => lease.results,

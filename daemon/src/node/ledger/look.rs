@@ -1,7 +1,8 @@
 //! A look at what is counted, for whoever asks how the node is. Nothing changes here.
 
-use super::{HostKey, JobKey, Ledger};
+use super::{Activity, HostKey, JobKey, Ledger};
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// Parts that wait for one function, or for a follower of one topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,21 @@ pub struct Waiting<'a> {
     pub parts: usize,
     /// Hosts that they may go to.
     pub hosts: usize,
+    /// One of these has room.
+    pub has_room: bool,
+    /// When one of these last moved on with what it has.
+    pub hosts_moved: Option<Instant>,
+}
+
+/// Parts of one job that are at hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leased {
+    /// How many they are.
+    pub parts: u64,
+    /// Since when the first of them is there.
+    pub oldest: Option<Instant>,
+    /// The longest time that their functions ever took.
+    pub longest: Duration,
 }
 
 impl Ledger {
@@ -33,18 +49,32 @@ impl Ledger {
         }
         let described = parts.into_iter().filter_map(|((job, key), parts)| {
             let function = self.functions.get(key)?;
-            let hosts = self.functions.hosts(key).len();
-            Some(Waiting { job, name: function.name(), is_topic: function.is_follower(), parts, hosts })
+            let hosts = self.functions.hosts(key);
+            let credits = || hosts.iter().filter_map(|&host| self.hosts.get(host));
+            Some(Waiting {
+                job,
+                name: function.name(),
+                is_topic: function.is_follower(),
+                parts,
+                hosts: hosts.len(),
+                has_room: credits().any(|credit| credit.left() > 0),
+                hosts_moved: credits().filter_map(|credit| credit.moved).max(),
+            })
         });
         described.collect()
     }
 
-    /// How many parts of each job are at hosts.
-    pub fn leased(&self) -> HashMap<JobKey, u64> {
-        let mut leased = HashMap::new();
+    /// What of each job is at hosts.
+    pub fn leased(&self) -> HashMap<JobKey, Leased> {
+        let mut leased: HashMap<JobKey, Leased> = HashMap::new();
         for lease in self.leases.values().filter(|lease| lease.out) {
             if let Some(part) = self.parts.get(lease.part) {
-                *leased.entry(part.job).or_default() += 1;
+                let leased = leased.entry(part.job).or_default();
+                leased.parts += 1;
+                leased.oldest = leased.oldest.into_iter().chain(lease.since).min();
+                let function = self.functions.get(part.function);
+                leased.longest =
+                    leased.longest.max(function.map_or(Duration::ZERO, |function| function.longest));
             }
         }
         leased
@@ -57,6 +87,11 @@ impl Ledger {
         let functions: Vec<_> = keys.iter().filter_map(|&key| self.functions.get(key)).collect();
         let follows = functions.iter().any(|function| function.is_follower());
         Some((functions.iter().map(|function| function.name()).collect(), follows))
+    }
+
+    /// What has happened, and how long it took.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// How many leases, results and ends of messages there were: a number that stands still only when nothing moves.

@@ -22,6 +22,8 @@ pub struct OpenMessage {
     pub deadline: Option<Instant>,
     /// Results that went to the client.
     pub results: u64,
+    /// When it was accepted.
+    pub(super) since: Option<Instant>,
     /// Scatter may make more parts of it.
     pub(super) scattering: bool,
     /// Parts that have not ended.
@@ -49,6 +51,7 @@ impl OpenMessage {
             original,
             deadline,
             results: 0,
+            since: None,
             scattering: true,
             open_parts: 0,
             parts: 0,

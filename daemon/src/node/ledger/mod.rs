@@ -3,6 +3,7 @@
 //! The ledger is pure: no socket, no thread, and time is an argument. Each change of a state is one of its methods, and keeps
 //! accepted = done + failed + cancelled + under way, for each job and for the node.
 
+mod activity;
 mod counts;
 mod credit;
 mod functions;
@@ -19,15 +20,17 @@ mod retries;
 mod turns;
 mod withdrawals;
 
+pub use activity::{Activity, BUCKETS, Latencies};
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
 pub use leases::{Ended, LeaseEnd, LeaseResult, Passed};
-pub use look::Waiting;
+pub use look::{Leased, Waiting};
 pub use messages::{OpenMessage, Part, Settled};
 pub use relays::Relay;
 pub use turns::{Assignment, Unoffered};
 
 use crate::node::message::{Identity, Message};
+use activity::Clock;
 use functions::Functions;
 use leases::Lease;
 use relays::Topics;
@@ -91,6 +94,8 @@ pub struct Job {
     pub relay_bytes: usize,
     /// Its queues, one for each function.
     lanes: Vec<LaneKey>,
+    /// When something of it last moved on: a result, an end, the first message after it had none, or the end of its being held.
+    pub moved: Option<Instant>,
 }
 
 /// What was cancelled with a job.
@@ -119,6 +124,8 @@ pub struct Ledger {
     totals: Counts,
     /// Leases, results and ends of messages, ever.
     moves: u64,
+    activity: Activity,
+    clock: Clock,
 }
 
 impl Ledger {
@@ -136,7 +143,14 @@ impl Ledger {
             retries: Retries::default(),
             totals: Counts::default(),
             moves: 0,
+            activity: Activity::default(),
+            clock: Clock(None),
         }
+    }
+
+    /// What happens from here on happens now.
+    pub fn tell_time(&mut self, now: Instant) {
+        self.clock = Clock(Some(now));
     }
 
     /// All messages of the node, of jobs that are gone too.
@@ -158,6 +172,7 @@ impl Ledger {
     pub fn hold(&mut self, job: JobKey, held: bool) {
         let Some(entry) = self.jobs.get_mut(job) else { return };
         if std::mem::replace(&mut entry.held, held) && !held {
+            entry.moved = self.clock.0;
             for &lane in &entry.lanes {
                 self.functions.queue(lane);
             }
@@ -220,9 +235,13 @@ impl Ledger {
         deadline: Option<Instant>,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
+        if entry.counts.under_way == 0 {
+            entry.moved = self.clock.0;
+        }
         entry.counts.accept();
         self.totals.accept();
-        Some(self.messages.insert(OpenMessage::new(job, number, bytes, original, deadline)))
+        let message = OpenMessage::new(job, number, bytes, original, deadline);
+        Some(self.messages.insert(OpenMessage { since: self.clock.0, ..message }))
     }
 
     /// A message that has not ended.
@@ -274,7 +293,9 @@ impl Ledger {
         let message = self.messages.remove(message)?;
         self.totals.end(outcome);
         self.moves += 1;
+        self.activity.messages.add(self.clock.since(message.since));
         if let Some(job) = self.jobs.get_mut(message.job) {
+            job.moved = self.clock.0;
             job.counts.end(outcome);
         }
         Some(message)

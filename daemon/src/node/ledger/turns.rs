@@ -143,6 +143,9 @@ impl Ledger {
         };
         let Some(credit) = self.hosts.get_mut(host) else { return false };
         let bytes = part.body.payload.len();
+        if credit.leases == 0 {
+            credit.moved = self.clock.0;
+        }
         credit.take(bytes);
         let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
         let lease = self.leases.insert(Lease {
@@ -154,11 +157,13 @@ impl Ledger {
             out: true,
             alone,
             atomic,
-            since: self.moves,
+            serial: self.moves,
             asked_back: false,
+            since: self.clock.0,
         });
         part.lease = Some(lease);
         self.moves += 1;
+        self.activity.attempts += 1;
         part.attempt += 1;
         if let Some(history) = &mut part.history {
             let History { held, orphans, .. } = &mut **history;

@@ -58,9 +58,9 @@ impl Ledger {
             .leases
             .iter()
             .filter(|(_, lease)| lease.host == host && lease.out && !lease.asked_back && !lease.alone)
-            .filter(|(_, lease)| lease.since < settled)
+            .filter(|(_, lease)| lease.serial < settled)
             .filter(|(_, lease)| self.parts.get(lease.part).is_some_and(|part| part.function == function))
-            .map(|(key, lease)| (lease.since, key))
+            .map(|(key, lease)| (lease.serial, key))
             .collect();
         latest.sort_unstable_by(|one, other| other.cmp(one));
         for (_, key) in latest.into_iter().take(count as usize) {

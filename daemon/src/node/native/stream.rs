@@ -391,6 +391,11 @@ impl Stream {
         self.outputs.len()
     }
 
+    /// The bytes of them.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes + self.sent_bytes
+    }
+
     /// Whether the client has had everything.
     pub fn is_settled(&self) -> bool {
         self.outputs.is_empty()

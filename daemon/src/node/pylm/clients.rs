@@ -220,6 +220,16 @@ impl PylmStream {
         self.outbox.len()
     }
 
+    /// The bytes of them.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// How many may wait, and bytes of them, before its job is held back.
+    pub fn window(&self) -> (u64, u64) {
+        (PYLM_OUTBOX as u64, PYLM_OUTBOX_BYTES as u64)
+    }
+
     /// Drops what waits.
     pub fn clear(&mut self) {
         self.outbox.clear();

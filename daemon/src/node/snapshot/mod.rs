@@ -1,7 +1,12 @@
 //! What the node knows of itself: made when somebody asks for it, and told as JSON.
 
+mod figures;
+mod standing;
+mod standstill;
 mod taking;
 mod why;
+
+pub(crate) use figures::{JournalUse, Queue, Work};
 
 use super::ledger::Counts;
 use serde::Serialize;
@@ -15,33 +20,43 @@ const LISTED: usize = 1_000;
 /// The node at one moment.
 #[derive(Debug, Serialize)]
 pub struct Snapshot {
-    name: String,
-    version: &'static str,
+    pub(crate) name: String,
+    pub(crate) version: &'static str,
     /// This run of the node.
-    run: String,
+    pub(crate) run: String,
     /// Seconds since it has started.
-    uptime: f64,
-    draining: bool,
+    pub(crate) uptime: f64,
+    pub(crate) draining: bool,
+    /// Why it is not well, in one sentence: what waits and does not move, or that nothing new is accepted.
+    pub(crate) trouble: Option<String>,
+    /// How many jobs stand still though they should not.
+    pub(crate) stuck: usize,
     /// Messages of all jobs, of those that are gone too.
-    counts: Counts,
+    pub(crate) counts: Counts,
     /// Parts that wait for a host.
-    waiting: usize,
+    pub(crate) waiting: usize,
     /// Parts that are at hosts.
-    leases: u64,
+    pub(crate) leases: u64,
     /// Outputs that clients have yet to take.
-    outputs: usize,
+    pub(crate) outputs: usize,
     /// Leases, results and ends of messages, ever: it stands still only when nothing moves.
     moves: u64,
     /// Messages that made no sense.
-    garbage: u64,
+    pub(crate) garbage: u64,
     /// Messages that took down every host, and are kept for `pylm failed`.
-    kept_failed: usize,
+    pub(crate) kept_failed: usize,
     cache: CacheUse,
-    jobs: Vec<JobSnapshot>,
-    hosts: Vec<HostSnapshot>,
+    /// Everywhere something may wait, with its bound.
+    pub(crate) queues: Vec<Queue>,
+    /// What was done, and how long it took.
+    pub(crate) work: Work,
+    pub(crate) journal: Option<JournalUse>,
+    /// Those that stand still go before those that move, and these before those with nothing under way.
+    pub(crate) jobs: Vec<JobSnapshot>,
+    pub(crate) hosts: Vec<HostSnapshot>,
     /// Functions and topics that parts wait for, and nobody offers or follows.
-    unoffered: Vec<Unoffered>,
-    left_off: LeftOff,
+    pub(crate) unoffered: Vec<Unoffered>,
+    pub(crate) left_off: LeftOff,
 }
 
 /// The cache, beside the keys that are always there.
@@ -53,22 +68,24 @@ struct CacheUse {
 
 /// How many more there are than are listed.
 #[derive(Debug, Serialize)]
-struct LeftOff {
-    jobs: usize,
-    hosts: usize,
+pub(crate) struct LeftOff {
+    pub(crate) jobs: usize,
+    pub(crate) hosts: usize,
     unoffered: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct JobSnapshot {
-    identity: String,
+pub(crate) struct JobSnapshot {
+    pub(crate) identity: String,
     /// What the client calls itself, or its id where it has no name or is away.
     client: String,
     /// The functions that it calls.
-    function: String,
-    counts: Counts,
+    pub(crate) function: String,
+    pub(crate) counts: Counts,
     /// Parts that have not ended, waiting or at hosts.
-    open_parts: usize,
+    pub(crate) open_parts: usize,
+    /// The bytes of their payloads.
+    open_bytes: usize,
     /// Those that wait for a host.
     waiting: usize,
     /// Those that have failed, and wait until they are run again.
@@ -76,41 +93,66 @@ struct JobSnapshot {
     /// Those that are at hosts.
     leases: u64,
     /// Outputs that the client has yet to take.
-    outputs: usize,
+    pub(crate) outputs: usize,
     /// Too many of them wait: nothing of the job is given to hosts.
     held: bool,
     /// For how many seconds the client has been away.
     away: Option<f64>,
+    /// For how many seconds it has not moved; none when it has nothing to do, or waits for its client.
+    pub(crate) still: Option<f64>,
+    /// For how many seconds it may, before it counts as stuck.
+    patience: Option<f64>,
+    /// Hosts or hooks are at work on it, or on what has its turn before it.
+    worked_on: bool,
+    /// It has stood still for longer than it may.
+    pub(crate) stuck: bool,
     /// Why it does not move, or that it does.
-    why: String,
+    pub(crate) why: String,
 }
 
 #[derive(Debug, Serialize)]
-struct HostSnapshot {
-    name: String,
-    kind: HostKind,
+pub(crate) struct HostSnapshot {
+    pub(crate) name: String,
+    pub(crate) kind: HostKind,
     /// It was lost, and may come back.
-    away: bool,
-    limit: u64,
-    leases: u64,
+    pub(crate) away: bool,
+    pub(crate) limit: u64,
+    pub(crate) limit_bytes: u64,
+    pub(crate) leases: u64,
+    /// The bytes of their payloads.
+    pub(crate) bytes: u64,
+    /// For how many seconds it has neither given a result nor ended anything, while it has something.
+    quiet: Option<f64>,
     /// The functions it offers, or the topics it follows; none: any function that nobody else offers.
     functions: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum HostKind {
+pub(crate) enum HostKind {
     Native,
     Pylm,
     Follower,
     Subscribers,
 }
 
+impl HostKind {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            HostKind::Native => "native",
+            HostKind::Pylm => "pylm",
+            HostKind::Follower => "follower",
+            HostKind::Subscribers => "subscribers",
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
-struct Unoffered {
-    name: String,
+pub(crate) struct Unoffered {
+    pub(crate) name: String,
     topic: bool,
-    waiting: usize,
+    pub(crate) waiting: usize,
 }
 
 /// Text of a peer, which may be of any length.

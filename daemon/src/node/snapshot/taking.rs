@@ -1,10 +1,12 @@
 //! A snapshot is taken by the routing thread, when somebody asks for it.
 
-use super::why::{Standing, why};
+use super::standing::Standing;
+use super::standstill::{Stillness, stillness};
+use super::why::why;
 use super::{CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, Snapshot, Unoffered, short};
 use crate::node::egress::Client;
 use crate::node::hosts::Host;
-use crate::node::ledger::{HostKey, JobKey, Waiting};
+use crate::node::ledger::{HostKey, JobKey, Leased, Waiting};
 use crate::node::router::Router;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +25,7 @@ impl Router {
     }
 
     /// The node as it is now.
-    fn snapshot(&self, now: Instant) -> Snapshot {
+    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
         let waiting = self.ledger.waiting();
         let mut by_job: HashMap<JobKey, Vec<Waiting<'_>>> = HashMap::new();
         let mut unoffered = BTreeMap::new();
@@ -35,10 +37,26 @@ impl Router {
         }
         let leased = self.ledger.leased();
         let retrying = self.ledger.retrying();
-        let of_job = |&job: &JobKey| {
-            let retrying = retrying.get(&job).copied().unwrap_or_default();
-            self.snapshot_job(job, by_job.get(&job), leased.get(&job), retrying, now)
-        };
+        let standings = self.clients.iter().filter_map(|(key, client)| {
+            let waiting = by_job.get(&key).map_or(&[][..], Vec::as_slice);
+            let standing = Standing {
+                retrying: retrying.get(&key).copied().unwrap_or_default(),
+                ..self.standing(key, client, waiting, leased.get(&key).copied(), now)?
+            };
+            let still = stillness(&standing, self.config.stuck_after, now);
+            Some((key, client, standing, still))
+        });
+        let mut standings: Vec<_> = standings.collect();
+        let is_stuck = |still: &Option<Stillness>| still.is_some_and(|still| still.is_over());
+        standings.sort_by_key(|(.., standing, still)| (!is_stuck(still), standing.under_way == 0));
+        let stuck = standings.iter().filter(|(.., still)| is_stuck(still)).count();
+        let jobs: Vec<_> = standings
+            .iter()
+            .take(LISTED)
+            .map(|(key, client, standing, still)| self.snapshot_job(*key, client, standing, *still))
+            .collect();
+        let journal = self.figures_of_journal();
+        let unwritten = journal.as_ref().and_then(|journal| journal.trouble.as_deref());
         let (keys, bytes) = self.cache.usage();
         Snapshot {
             name: self.config.name.clone(),
@@ -46,16 +64,26 @@ impl Router {
             run: self.run.to_string(),
             uptime: now.duration_since(self.started).as_secs_f64(),
             draining: self.draining,
+            trouble: trouble(&jobs, stuck, unwritten),
+            stuck,
             counts: self.ledger.totals(),
             waiting: waiting.iter().map(|waits| waits.parts).sum(),
-            leases: leased.values().sum(),
+            leases: leased.values().map(|leased| leased.parts).sum(),
             outputs: self.clients.values().map(outputs).sum(),
             moves: self.ledger.moves(),
             garbage: self.garbage,
             kept_failed: self.failed.len(),
             cache: CacheUse { keys, bytes },
-            jobs: self.jobs_to_list().iter().filter_map(of_job).collect(),
-            hosts: self.hosts.iter().take(LISTED).map(|(key, host)| self.snapshot_host(key, host)).collect(),
+            queues: self.queues(),
+            work: self.figures_of_work(),
+            journal,
+            jobs,
+            hosts: self
+                .hosts
+                .iter()
+                .take(LISTED)
+                .map(|(key, host)| self.snapshot_host(key, host, now))
+                .collect(),
             left_off: LeftOff {
                 jobs: self.clients.len().saturating_sub(LISTED),
                 hosts: self.hosts.len().saturating_sub(LISTED),
@@ -69,68 +97,74 @@ impl Router {
         }
     }
 
-    /// Jobs with something under way go before those without.
-    fn jobs_to_list(&self) -> Vec<JobKey> {
-        let is_busy = |key: &JobKey| self.ledger.job(*key).is_some_and(|job| job.counts.under_way > 0);
-        let (mut busy, idle): (Vec<_>, Vec<_>) = self.clients.keys().partition(is_busy);
-        busy.extend(idle);
-        busy.truncate(LISTED);
-        busy
+    /// Where a job stands.
+    fn standing<'a>(
+        &self,
+        key: JobKey,
+        client: &Client,
+        waiting: &'a [Waiting<'a>],
+        leased: Option<Leased>,
+        now: Instant,
+    ) -> Option<Standing<'a>> {
+        let job = self.ledger.job(key)?;
+        let lost = match client {
+            Client::Native(stream) => stream.lost,
+            Client::Pylm(_) | Client::Followed(_) => None,
+        };
+        Some(Standing {
+            under_way: job.counts.under_way,
+            moved: job.moved,
+            waiting,
+            retrying: 0,
+            leased: leased.unwrap_or_default(),
+            outputs: outputs(client),
+            held: self.ledger.is_held(key),
+            away: lost.map(|since| now.duration_since(since)),
+            is_deaf: matches!(client, Client::Pylm(_)) && !self.is_there(key),
+            is_starved: self.starved.iter().any(|(job, ..)| *job == key),
+        })
     }
 
     fn snapshot_job(
         &self,
         key: JobKey,
-        waiting: Option<&Vec<Waiting<'_>>>,
-        leases: Option<&u64>,
-        retrying: usize,
-        now: Instant,
-    ) -> Option<JobSnapshot> {
-        let job = self.ledger.job(key)?;
-        let client = self.clients.get(key)?;
-        let waiting = waiting.map_or(&[][..], Vec::as_slice);
-        let leases = leases.copied().unwrap_or_default();
-        let (header, lost) = match client {
-            Client::Native(stream) => (&stream.header, stream.lost),
-            Client::Pylm(stream) => (&stream.header, None),
-            Client::Followed(stream) => (&stream.header, None),
+        client: &Client,
+        standing: &Standing<'_>,
+        still: Option<Stillness>,
+    ) -> JobSnapshot {
+        let header = match client {
+            Client::Native(stream) => &stream.header,
+            Client::Pylm(stream) => &stream.header,
+            Client::Followed(stream) => &stream.header,
         };
-        let away = lost.map(|since| now.duration_since(since));
-        let outputs = outputs(client);
-        let held = self.ledger.is_held(key);
         let name = match client {
             Client::Native(stream) => stream.session.and_then(|session| self.sessions.name(session)),
             Client::Followed(stream) => self.followed.get(stream.place).map(|followed| &*followed.from.topic),
             Client::Pylm(_) => None,
         };
-        let standing = Standing {
-            under_way: job.counts.under_way,
-            waiting,
-            retrying,
-            leases,
-            outputs,
-            held,
-            away,
-            is_deaf: matches!(client, Client::Pylm(_)) && !self.is_there(key),
-            is_starved: self.starved.iter().any(|(job, ..)| *job == key),
-        };
-        Some(JobSnapshot {
+        let job = self.ledger.job(key);
+        JobSnapshot {
             identity: header.job.to_string(),
             client: short(name.filter(|name| !name.is_empty()).unwrap_or(header.client.as_str())),
             function: short(header.function.as_str()),
-            counts: job.counts,
-            open_parts: job.open_parts,
-            waiting: waiting.iter().map(|waits| waits.parts).sum(),
-            retrying,
-            leases,
-            outputs,
-            held,
-            away: away.map(|away| away.as_secs_f64()),
-            why: why(&standing),
-        })
+            counts: job.map(|job| job.counts).unwrap_or_default(),
+            open_parts: job.map_or(0, |job| job.open_parts),
+            open_bytes: job.map_or(0, |job| job.open_bytes),
+            waiting: standing.waiting.iter().map(|waits| waits.parts).sum(),
+            retrying: standing.retrying,
+            leases: standing.leased.parts,
+            outputs: standing.outputs,
+            held: standing.held,
+            away: standing.away.map(|away| away.as_secs_f64()),
+            still: still.map(|still| still.lasts.as_secs_f64()),
+            patience: still.map(|still| still.patience.as_secs_f64()),
+            worked_on: still.is_some_and(|still| still.is_worked_on),
+            stuck: still.is_some_and(|still| still.is_over()),
+            why: why(standing),
+        }
     }
 
-    fn snapshot_host(&self, key: HostKey, host: &Host) -> HostSnapshot {
+    fn snapshot_host(&self, key: HostKey, host: &Host, now: Instant) -> HostSnapshot {
         let offer = self.ledger.offer_of(key);
         let follows = offer.as_ref().is_some_and(|(_, follows)| *follows);
         let (name, kind, away) = match host {
@@ -151,10 +185,33 @@ impl Router {
             kind,
             away,
             limit: credit.map_or(0, |credit| credit.limit),
+            limit_bytes: credit.map_or(0, |credit| credit.limit_bytes),
             leases: credit.map_or(0, |credit| credit.leases),
+            bytes: credit.map_or(0, |credit| credit.bytes),
+            quiet: credit
+                .filter(|credit| credit.leases > 0)
+                .and_then(|credit| credit.moved)
+                .map(|moved| now.saturating_duration_since(moved).as_secs_f64()),
             functions: offer.map(|(names, _)| names.into_iter().take(LISTED).map(short).collect()),
         }
     }
+}
+
+/// Why the node is not well.
+fn trouble(jobs: &[JobSnapshot], stuck: usize, unwritten: Option<&str>) -> Option<String> {
+    if let Some(trouble) = unwritten {
+        return Some(format!("no new messages are accepted: {trouble}"));
+    }
+    let job = jobs.first().filter(|_| stuck > 0)?;
+    let still = job.still.unwrap_or_default();
+    let others = match stuck - 1 {
+        0 => String::new(),
+        others => format!("; so do {others} more"),
+    };
+    Some(format!(
+        "job {} ({}) has {} under way and has not moved for {still:.0} s: {}{others}",
+        job.identity, job.function, job.counts.under_way, job.why
+    ))
 }
 
 /// Outputs that a client has yet to take.

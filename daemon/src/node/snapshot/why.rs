@@ -1,28 +1,7 @@
 //! Why a job does not move, in one sentence.
 
+use super::standing::Standing;
 use crate::node::ledger::Waiting;
-use std::time::Duration;
-
-/// What is known of a job's state.
-#[derive(Debug, Default)]
-pub(super) struct Standing<'a> {
-    pub(super) under_way: u64,
-    /// What of it waits for hosts.
-    pub(super) waiting: &'a [Waiting<'a>],
-    /// Parts that have failed, and wait until they are run again.
-    pub(super) retrying: usize,
-    /// Parts that are at hosts.
-    pub(super) leases: u64,
-    /// Outputs that the client has yet to take.
-    pub(super) outputs: usize,
-    pub(super) held: bool,
-    /// For how long the client has been away.
-    pub(super) away: Option<Duration>,
-    /// A pylm client that has not subscribed.
-    pub(super) is_deaf: bool,
-    /// A host may send no more results of it for now.
-    pub(super) is_starved: bool,
-}
 
 /// The sentence.
 pub(super) fn why(job: &Standing<'_>) -> String {
@@ -52,14 +31,19 @@ pub(super) fn why(job: &Standing<'_>) -> String {
     if job.is_starved {
         return "it waits for room: its results are to be taken before hosts send more".into();
     }
-    let at_hosts = number(job.leases as usize, "part");
+    let at_hosts = number(job.leased.parts as usize, "part");
     match job.waiting {
+        [Waiting { name, parts, has_room: true, .. }, ..] => format!(
+            "hosts of `{}` have room: {} of this job are about to go there, {at_hosts} of it at hosts",
+            super::short(name),
+            number(*parts, "part")
+        ),
         [Waiting { name, parts, .. }, ..] => format!(
             "hosts of `{}` are busy: {} of this job wait, {at_hosts} of it at hosts",
             super::short(name),
             number(*parts, "part")
         ),
-        [] if job.leases > 0 => format!("moving: {at_hosts} at hosts"),
+        [] if job.leased.parts > 0 => format!("moving: {at_hosts} at hosts"),
         [] if job.retrying > 0 => {
             format!("{} of it failed, and wait until they are run again", number(job.retrying, "part"))
         }
@@ -76,15 +60,18 @@ fn number(count: usize, of: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::ledger::JobKey;
+    use crate::node::ledger::{JobKey, Leased};
+    use std::time::Duration;
 
     fn waits(hosts: usize, is_topic: bool) -> [Waiting<'static>; 1] {
-        [Waiting { job: JobKey::default(), name: "f", is_topic, parts: 3, hosts }]
+        let (job, hosts_moved) = (JobKey::default(), None);
+        [Waiting { job, name: "f", is_topic, parts: 3, hosts, has_room: false, hosts_moved }]
     }
 
     #[test]
     fn the_first_thing_in_its_way_is_told() {
         let job = || Standing { under_way: 3, ..Standing::default() };
+        let leased = Leased { parts: 1, ..Leased::default() };
         let says = |standing: Standing<'_>, words: &str| {
             let text = why(&standing);
             assert!(text.contains(words), "{text:?} does not say {words:?}");
@@ -92,16 +79,16 @@ mod tests {
         says(Standing::default(), "nothing");
         says(Standing { waiting: &waits(0, false), ..job() }, "no host offers `f`: 3 parts");
         says(Standing { waiting: &waits(0, true), ..job() }, "nobody follows `f`");
-        says(Standing { waiting: &waits(2, false), leases: 1, ..job() }, "busy");
-        says(Standing { leases: 1, ..job() }, "moving: 1 part at hosts");
+        says(Standing { waiting: &waits(2, false), leased, ..job() }, "busy");
+        says(Standing { leased, ..job() }, "moving: 1 part at hosts");
         says(Standing { held: true, outputs: 9, waiting: &waits(0, false), ..job() }, "reads slowly");
         says(
             Standing { outputs: 9, away: Some(Duration::from_secs(4)), ..Standing::default() },
             "away for 4 s",
         );
-        says(Standing { leases: 1, away: Some(Duration::from_secs(4)), ..job() }, "moving");
+        says(Standing { leased, away: Some(Duration::from_secs(4)), ..job() }, "moving");
         says(Standing { is_deaf: true, outputs: 1, ..job() }, "does not listen, and 1 result");
-        says(Standing { is_starved: true, leases: 1, ..job() }, "room");
+        says(Standing { is_starved: true, leased, ..job() }, "room");
         says(Standing { retrying: 2, ..job() }, "2 parts of it failed");
         says(Standing { outputs: 2, ..Standing::default() }, "yet to take 2 outputs");
     }

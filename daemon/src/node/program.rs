@@ -1,0 +1,189 @@
+//! The program `pylmd`: a node, what stands beside it in its process, and their end.
+
+use super::bounds::HOST_BYTES;
+use super::flags::Flags;
+use super::running::{Command, Node, StartError};
+use crate::gateway::Gateway;
+use crate::host::{HttpWorkers, InlineHost, LocalWorkers, plugins};
+use crate::logging;
+use crate::service::{self, Stop};
+use crate::settings;
+use crate::supervisor::Supervisor;
+use anyhow::Context as _;
+use pylm_plugin_host::PluginSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Wrong usage, configuration or plugin.
+const WRONG_USAGE: u8 = 2;
+
+/// Runs the program `pylmd`.
+pub fn main() -> ExitCode {
+    let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => return error.report("pylmd"),
+    };
+    match flags.pages.print::<Flags>() {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(_) => return ExitCode::FAILURE,
+    }
+    if let Err(error) = logging::start(&flags.log) {
+        eprintln!("pylmd: {error}");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    let plugins = match plugins::load(&flags.plugin, &flags.plugin_dir, &flags.set, &origins) {
+        Ok(plugins) => plugins,
+        Err(error) => {
+            eprintln!("pylmd: {error}");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    if flags.inline && plugins.functions().next().is_none() {
+        eprintln!("pylmd: --inline runs functions, and no plugin has any; name one with --plugin");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    match flags.run(plugins) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pylmd: {error:#}");
+            match error.downcast_ref() {
+                Some(StartError::Journal(_)) => ExitCode::from(WRONG_USAGE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+impl Flags {
+    fn run(&self, plugins: PluginSet) -> anyhow::Result<ExitCode> {
+        pylm_transport::tune_allocator();
+        if let Err(error) = pylm_transport::raise_file_limit() {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+        let functions: Vec<_> = plugins.functions().cloned().collect();
+        let offers = !functions.is_empty();
+        let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
+        let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
+        let node = Node::start(self.node(plugins))?;
+        let control = node.control();
+        let http = self.control.start(node.onlooker())?;
+        let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message)?;
+        let control_gateway = gateway.as_ref().map(Gateway::control);
+        service::watch_signals(move |stop| {
+            service::notify_stopping();
+            if let Some(control_gateway) = &control_gateway {
+                control_gateway(stop);
+            }
+            control(match stop {
+                Stop::Drain => Command::Drain,
+                Stop::Now => Command::Stop,
+            });
+        })
+        .context("cannot watch for signals")?;
+        let addresses = node.addresses.clone();
+        let workers = self.start_workers(&addresses.db, files)?;
+        let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
+        let inline = inline.transpose().context("cannot start the threads for --inline")?;
+        self.start_http_workers(&node.local_db)?;
+        tracing::info!(
+            name = self.name,
+            plugins = names.join(","),
+            db = addresses.db,
+            pull = addresses.pull,
+            pub = addresses.pub_,
+            worker_pull = addresses.worker_pull,
+            worker_push = addresses.worker_push,
+            http = http.map(|address| address.to_string()),
+            gateway = gateway.as_ref().map(|gateway| gateway.address().to_string()),
+            "ready"
+        );
+        service::notify_ready();
+        if offers && self.workers == 0 && !self.inline {
+            tracing::info!(
+                "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
+            );
+        }
+        self.watch(node, workers, inline, gateway)
+    }
+
+    fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
+        let workers = LocalWorkers {
+            count: usize::from(self.workers),
+            node: self.name.clone(),
+            db: db.to_owned(),
+            plugins,
+            settings: self.set.clone(),
+            args: vec![
+                "--log".into(),
+                (&self.log.log).into(),
+                "--grace".into(),
+                self.worker_grace.to_string().into(),
+            ],
+        };
+        if workers.count == 0 {
+            return Ok(Vec::new());
+        }
+        workers.start().context("cannot start worker hosts")
+    }
+
+    fn start_http_workers(&self, db: &str) -> anyhow::Result<()> {
+        if self.http_worker.is_empty() {
+            return Ok(());
+        }
+        let workers = HttpWorkers {
+            db: db.to_owned(),
+            name: format!("{}-http", self.name),
+            urls: self.http_worker.clone(),
+            calls: usize::from(self.http_worker_calls),
+            timeout: Duration::from_secs(self.http_worker_timeout),
+            attempts: self.http_worker_attempts,
+            limit_bytes: HOST_BYTES,
+        };
+        workers.start().context("cannot start calling web workers")
+    }
+
+    /// Waits for the end of the node, and of its worker hosts.
+    fn watch(
+        &self,
+        node: Node,
+        workers: Vec<Supervisor>,
+        inline: Option<InlineHost>,
+        gateway: Option<Gateway>,
+    ) -> anyhow::Result<ExitCode> {
+        let control = node.control();
+        let limit = Duration::from_secs(self.drain_limit);
+        let mut draining_since = None;
+        let mut told = false;
+        while !node.has_ended() {
+            std::thread::sleep(Duration::from_millis(100));
+            if node.is_draining() {
+                let since: Instant = *draining_since.get_or_insert_with(Instant::now);
+                let over = since.elapsed() > limit;
+                if over && !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        seconds = self.drain_limit,
+                        "not everything has ended within --drain-limit"
+                    );
+                    control(Command::Stop);
+                }
+            }
+            if inline.as_ref().is_some_and(InlineHost::has_ended) {
+                control(Command::Stop);
+            }
+            if !workers.is_empty() && workers.iter().all(Supervisor::has_ended) && !node.is_draining() {
+                tracing::error!("no worker host can run, the node ends");
+                control(Command::Stop);
+                node.join();
+                return Ok(ExitCode::from(WRONG_USAGE));
+            }
+        }
+        if let Some(gateway) = gateway {
+            gateway.end(draining_since.unwrap_or_else(Instant::now) + limit);
+        }
+        LocalWorkers::stop(workers, Duration::from_secs(5));
+        inline.into_iter().for_each(|inline| inline.stop(Duration::from_secs(1)));
+        Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
