@@ -1,10 +1,11 @@
-//! What a node knows of itself: `pylm status`, `jobs`, `explain` and `functions`.
+//! What a node knows of itself: `pylm status`, `top`, `jobs`, `explain` and `functions`.
 
 mod check;
 pub(crate) mod explain;
 pub(crate) mod functions;
 pub(crate) mod jobs;
 mod snapshot;
+pub(crate) mod top;
 mod words;
 
 use crate::arguments::StatusArguments;
