@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pylm_client::Error;
-use pylm_tests::checked_job::CheckedJob;
+use pylm_tests::checked_job::{CheckedJob, RunningJob};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
@@ -87,6 +87,16 @@ fn host(node: &Node) -> WorkerHost {
 
 fn job() -> CheckedJob {
     CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, COUNT) }
+}
+
+/// A node that was killed when a job had 500 results, with its host and the job, which both wait for it.
+fn killed_in_the_middle_of_a_job(folder: &Folder) -> (Node, WorkerHost, RunningJob) {
+    let mut node = folder.start();
+    let host = host(&node);
+    let job = job().start(&node.db);
+    job.wait_for(500, PATIENCE);
+    node.process.kill();
+    (node, host, job)
 }
 
 /// Changes the last byte that was written, as a write that was not finished leaves it.
@@ -261,13 +271,9 @@ fn a_disk_that_is_full_from_the_start_loses_nothing() {
 fn a_damaged_tail_is_cut_and_told() {
     let _limit = limit();
     let folder = Folder::new();
-    let mut node = folder.start();
-    let _host = host(&node);
-    let job = job().start(&node.db);
-    job.wait_for(500, PATIENCE);
-    node.process.kill();
+    let (node, _host, job) = killed_in_the_middle_of_a_job(&folder);
     damage_tail(folder.segments().last().unwrap());
-    node = folder.start_again(&node);
+    let node = folder.start_again(&node);
     node.process.wait_for_line("were not finished", PATIENCE);
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(END).failed, 0);
@@ -277,11 +283,7 @@ fn a_damaged_tail_is_cut_and_told() {
 fn what_is_damaged_is_sent_again_by_a_client_that_comes_back() {
     let _limit = limit();
     let folder = Folder::new();
-    let mut node = folder.start();
-    let _host = host(&node);
-    let job = job().start(&node.db);
-    job.wait_for(500, PATIENCE);
-    node.process.kill();
+    let (node, _host, job) = killed_in_the_middle_of_a_job(&folder);
     let segment = &folder.segments()[0];
     let mut content = fs::read(segment).unwrap();
     let used = content.iter().rposition(|&byte| byte != 0).unwrap();
@@ -290,7 +292,7 @@ fn what_is_damaged_is_sent_again_by_a_client_that_comes_back() {
     }
     fs::write(segment, content).unwrap();
     assert_eq!(folder.check().0, Some(1));
-    node = folder.start_again(&node);
+    let node = folder.start_again(&node);
     node.process.wait_for_line("are damaged", PATIENCE);
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(END).failed, 0);

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Cache(CacheArguments),
     /// Tell how a node is: its sums, its hosts, and what waits for nobody
     Status(StatusArguments),
+    /// Watch a node on a terminal: its jobs and hosts, as they are each second
+    Top(TopArguments),
     /// List the open jobs of a node
     #[command(after_long_help = "\
 Examples:
@@ -285,6 +287,20 @@ pub(crate) struct StatusArguments {
     pub(crate) node: NodeArguments,
 }
 
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+      pylm top --db tcp://192.0.2.1:5559
+
+Ctrl-C ends it. What stands still though it should not is red. ENDED/S counts the last five seconds.")]
+pub(crate) struct TopArguments {
+    /// How long to wait before the next look: 500ms, 5s
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
+    pub(crate) every: Duration,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
 /// A look at a node.
 #[derive(Debug, Args)]
 pub(crate) struct LookArguments {
@@ -439,6 +455,7 @@ pub(crate) enum Page {
     Run,
     Cache,
     Status,
+    Top,
     Jobs,
     Explain,
     Cancel,

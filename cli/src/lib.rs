@@ -29,6 +29,7 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Top(arguments) => status::top::top(&arguments),
         Command::Jobs(arguments) => status::jobs::jobs(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Cancel(arguments) => status::cancel::cancel(&arguments),

@@ -33,12 +33,12 @@ pub(super) fn verdict(node: &Snapshot, within: Option<Duration>) -> Verdict {
     match within.checked_sub(still).filter(|left| !left.is_zero()) {
         Some(left) => Verdict::Unknown(left),
         None => Verdict::Stuck(format!(
-            "job {} ({}) has {} under way and has not moved for {:.1} s: {}",
+            "{}; job {} ({}) has {} under way and has not moved for {:.1} s",
+            job.why,
             job.identity,
             job.function,
             job.counts.under_way,
-            still.as_secs_f64(),
-            job.why
+            still.as_secs_f64()
         )),
     }
 }
@@ -66,7 +66,7 @@ mod tests {
             Verdict::Unknown(Duration::from_millis(750))
         );
         assert!(
-            matches!(verdict(&node(Some(1.0), false), Some(second)), Verdict::Stuck(reason) if reason.ends_with("no host"))
+            matches!(verdict(&node(Some(1.0), false), Some(second)), Verdict::Stuck(reason) if reason.starts_with("no host; job "))
         );
         assert_eq!(verdict(&Snapshot::default(), Some(second)), Verdict::Well);
     }

@@ -1,4 +1,4 @@
-//! What a node knows of itself: `pylm status`, `jobs`, `explain` and `functions`; and `cancel`, which ends a job of those.
+//! What a node knows of itself: `pylm status`, `top`, `jobs`, `explain` and `functions`; and `cancel`, which ends a job of those.
 
 pub(crate) mod cancel;
 mod check;
@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod functions;
 pub(crate) mod jobs;
 mod snapshot;
+pub(crate) mod top;
 mod words;
 
 use crate::arguments::StatusArguments;

@@ -14,6 +14,12 @@ pub(super) struct Counts {
     pub(super) under_way: u64,
 }
 
+impl Counts {
+    pub(super) fn ended(&self) -> u64 {
+        self.done + self.failed + self.cancelled
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Snapshot {
@@ -51,9 +57,6 @@ pub(super) struct Job {
     pub(super) client: String,
     pub(super) function: String,
     pub(super) counts: Counts,
-    pub(super) leases: u64,
-    pub(super) waiting: u64,
-    pub(super) outputs: u64,
     pub(super) still: Option<f64>,
     pub(super) worked_on: bool,
     pub(super) stuck: bool,
@@ -68,7 +71,6 @@ pub(super) struct Host {
     pub(super) away: bool,
     pub(super) limit: u64,
     pub(super) leases: u64,
-    pub(super) bytes: u64,
     pub(super) quiet: Option<f64>,
     pub(super) functions: Option<Vec<String>>,
 }

@@ -21,7 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 /// The delay before the first attempt to connect again, which doubles with each that follows.
@@ -52,6 +52,8 @@ pub(super) struct Native<'a> {
     /// When the slots' outboxes were emptied last, due or not.
     emptied: Instant,
     overlong: Overlong,
+    /// The host was told to end.
+    is_ending: bool,
     /// Since when the host is ending and has nothing under way.
     finished: Option<Instant>,
     was_ready: bool,
@@ -90,6 +92,7 @@ impl<'a> Native<'a> {
             fetched: Fetched::default(),
             emptied: Instant::now(),
             overlong: Overlong::new(grace),
+            is_ending: false,
             finished: None,
             was_ready: false,
         }
@@ -128,7 +131,7 @@ impl<'a> Native<'a> {
         let mut ready = Vec::new();
         loop {
             let now = Instant::now();
-            let is_leaving = !self.life.pulse(now);
+            let is_leaving = self.is_leaving(now);
             let is_idle = is_leaving && !self.live.any_begun();
             self.fetch(now, is_idle);
             for packed in self.fetched.packed.drain(..) {
@@ -142,6 +145,15 @@ impl<'a> Native<'a> {
             }
             self.poller.wait(Some((end - now).min(BEAT)), &mut ready)?;
         }
+    }
+
+    /// Gives a sign of life, and says whether the host was told to end.
+    fn is_leaving(&mut self, now: Instant) -> bool {
+        let is_leaving = !self.life.pulse(now);
+        if is_leaving && !std::mem::replace(&mut self.is_ending, true) {
+            info!("ending: what is begun is finished, the rest given back");
+        }
+        is_leaving
     }
 
     /// Fetches what the slots have to say, `all` of it or what is due, into `self.fetched`.

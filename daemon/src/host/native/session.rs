@@ -10,7 +10,6 @@ use pylm_protocol::{BatchWriter, MINOR, Payload, Record, Role};
 use pylm_transport::{Context, Frames};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tracing::info;
 
 /// How long results wait in a slot behind a lease that takes longer than was expected.
 pub(super) const TICK: Duration = Duration::from_millis(1);
@@ -95,7 +94,7 @@ impl Native<'_> {
         loop {
             let now = Instant::now();
             let is_overlong = self.has_overlong(session, now);
-            let is_leaving = !self.life.pulse(now) || is_overlong;
+            let is_leaving = self.is_leaving(now) || is_overlong;
             // A node that has not said Welcome yet is told when it has: until then it knows nothing of this host.
             if is_leaving && session.is_welcome && !session.is_leaving {
                 self.leave(session);
@@ -198,7 +197,6 @@ impl Native<'_> {
     /// Says Goodbye, and gives back what was not begun.
     fn leave(&mut self, session: &mut Session) {
         session.is_leaving = true;
-        info!("ending: what is begun is finished, the rest given back");
         session.control.push(&Record::Goodbye {});
         // Ahead of the leases that are given back, so that the node gives them to others.
         session.books.outgoing.push_back(frames(&mut session.control));

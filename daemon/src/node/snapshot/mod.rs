@@ -155,7 +155,8 @@ pub(crate) struct Unoffered {
     pub(crate) waiting: usize,
 }
 
-/// Text of a peer, which may be of any length.
+/// Text of a peer, which may be of any length, and is to be written to terminals.
 fn short(text: &str) -> String {
-    text.chars().take(200).collect()
+    let shown = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    text.chars().take(200).map(shown).collect()
 }

@@ -209,8 +209,8 @@ fn trouble(jobs: &[JobSnapshot], stuck: usize, unwritten: Option<&str>) -> Optio
         others => format!("; so do {others} more"),
     };
     Some(format!(
-        "job {} ({}) has {} under way and has not moved for {still:.0} s: {}{others}",
-        job.identity, job.function, job.counts.under_way, job.why
+        "{}; job {} ({}) has {} under way and has not moved for {still:.0} s{others}",
+        job.why, job.identity, job.function, job.counts.under_way
     ))
 }
 

@@ -21,11 +21,11 @@ pub(super) fn why(job: &Standing<'_>) -> String {
     }
     if let Some(Waiting { name, parts, is_topic, .. }) = unoffered {
         let name = super::short(name);
-        let parts = number(*parts, "part");
+        let parts = format!("{} {}", number(*parts, "part"), if *parts == 1 { "waits" } else { "wait" });
         return if *is_topic {
-            format!("nobody follows `{name}`: {parts} wait for it")
+            format!("nobody follows `{name}`: {parts} for it")
         } else {
-            format!("no host offers `{name}`: {parts} wait for one")
+            format!("no host offers `{name}`: {parts} for one")
         };
     }
     if job.is_starved {
