@@ -12,6 +12,7 @@
 mod client;
 mod host;
 mod node;
+mod peers;
 mod plan;
 mod run;
 mod stage;
@@ -45,23 +46,67 @@ fn every_message_ends_once_though_some_crash_their_host_or_hang() {
     all_seeds("every_message_ends_once_though_some_crash_their_host_or_hang", Load::Poison);
 }
 
+/// For the table in `docs/chaos.md`; it takes a while, and gearmand where it is installed.
+#[test]
+#[ignore = "a comparison, to be run by hand"]
+fn what_others_lose() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Choice { seeds, length, profile } = Choice::of_environment();
+    let mut lines = vec!["| seed | system | submitted | answered once | twice | never |".to_owned()];
+    lines.push("| --- | --- | --- | --- | --- | --- |".to_owned());
+    for seed in seeds {
+        for system in peers::System::all() {
+            let _limit = deadline(BUILD);
+            let stage = Stage::new(peers::folder(seed, system), profile);
+            let peers::Outcome { submitted, once, twice, never } = peers::run(&stage, system, seed, length);
+            lines.push(format!("| {seed} | {system:?} | {submitted} | {once} | {twice} | {never} |"));
+            eprintln!("{}", lines.last().unwrap());
+        }
+    }
+    eprintln!("{}", lines.join("\n"));
+}
+
+/// What is to be run.
+struct Choice {
+    seeds: RangeInclusive<u64>,
+    length: Duration,
+    profile: Profile,
+}
+
+impl Choice {
+    fn of_environment() -> Self {
+        let seconds = variable("PYLM_CHAOS_SECONDS").map_or(30, |seconds| seconds.parse().unwrap());
+        let profile = match variable("PYLM_CHAOS_PROFILE").as_deref() {
+            None | Some("debug") => Profile::Debug,
+            Some("release") => Profile::Release,
+            Some(other) => panic!("PYLM_CHAOS_PROFILE is debug or release, not {other}"),
+        };
+        let seeds = seeds(&variable("PYLM_CHAOS_SEEDS").unwrap_or_else(|| "1".to_owned()));
+        Self { seeds, length: Duration::from_secs(seconds), profile }
+    }
+
+    /// The command that runs this seed of a test again.
+    fn command(&self, seed: u64, test: &str) -> String {
+        let profile = if self.profile == Profile::Debug { "debug" } else { "release" };
+        let seconds = self.length.as_secs();
+        format!(
+            "PYLM_CHAOS_SEEDS={seed} PYLM_CHAOS_SECONDS={seconds} PYLM_CHAOS_PROFILE={profile} \
+             cargo test -p pylm-tests --test chaos -- --nocapture {test}"
+        )
+    }
+}
+
 #[track_caller]
 fn all_seeds(test: &str, load: Load) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let seeds = seeds(&variable("PYLM_CHAOS_SEEDS").unwrap_or_else(|| "1".to_owned()));
-    let seconds: u64 = variable("PYLM_CHAOS_SECONDS").map_or(30, |seconds| seconds.parse().unwrap());
-    let profile = match variable("PYLM_CHAOS_PROFILE").as_deref() {
-        None | Some("debug") => Profile::Debug,
-        Some("release") => Profile::Release,
-        Some(other) => panic!("PYLM_CHAOS_PROFILE is debug or release, not {other}"),
-    };
-    let length = Duration::from_secs(seconds);
+    let choice = Choice::of_environment();
+    let Choice { length, profile, .. } = choice;
     {
         let _limit = deadline(BUILD);
         programs(profile);
     }
     let mut failed = Vec::new();
-    for seed in seeds {
+    for seed in choice.seeds.clone() {
         let _limit = deadline(length + SETTLE);
         let name = format!("{load:?}-{seed}").to_lowercase();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(name);
@@ -80,14 +125,11 @@ fn all_seeds(test: &str, load: Load) {
             }
             Err(panic) => {
                 stage.tell(format_args!("failed: {}", said(&*panic)));
-                let variables = format!("PYLM_CHAOS_SEEDS={seed} PYLM_CHAOS_SECONDS={seconds}");
-                let profile = format!("PYLM_CHAOS_PROFILE={profile:?}")
-                    .to_lowercase()
-                    .replace("pylm_chaos_profile", "PYLM_CHAOS_PROFILE");
                 failed.push(format!(
-                    "seed {seed}: {}\n  what was done: {}/events.log\n  again: {variables} {profile} cargo test -p pylm-tests --test chaos -- --nocapture {test}",
+                    "seed {seed}: {}\n  what was done: {}/events.log\n  again: {}",
                     said(&*panic),
                     stage.folder.display(),
+                    choice.command(seed, test),
                 ));
                 eprintln!("{}", failed.last().unwrap());
             }

@@ -47,6 +47,11 @@ impl Addresses {
         }))
     }
 
+    /// The flags that tell them to a node, ours or pylm's.
+    pub fn flags(&self) -> Vec<String> {
+        FLAGS.iter().zip(&self.0).flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect()
+    }
+
     /// The address for native peers.
     pub fn db(&self) -> &str {
         &self.0[0]
@@ -80,7 +85,7 @@ impl<'a> Node<'a> {
     fn rise(&mut self) {
         let program = programs(self.stage.profile).program("pylmd");
         let process = Process::plan("node", program)
-            .args(FLAGS.iter().zip(&self.addresses.0).flat_map(|(flag, address)| [*flag, address]))
+            .args(self.addresses.flags())
             .args(["--plugin", "testing", "--workers", &LOCALS.to_string()])
             .args(["--journal".as_ref(), Self::journal(self.stage).as_os_str()])
             .args(["--function-wait", "60", "--drain-limit", &DRAIN.to_string()])
