@@ -1,5 +1,6 @@
 //! A client of a run, in a process of its own: what it is to do, how it is struck, and what it has to report.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pylm_tests::chaos::{Poison, Report};
@@ -31,7 +32,9 @@ pub struct Client<'a> {
     db: String,
     task: Task,
     /// Whose messages it sends: another number in each life.
-    pub owner: u64,
+    owner: u64,
+    /// The numbers of its former lives, when it has been killed.
+    former: Vec<u64>,
     current: Logged,
 }
 
@@ -39,7 +42,7 @@ impl<'a> Client<'a> {
     /// Starts it, for the node at `db`.
     pub fn start(stage: &'a Stage, name: String, owner: u64, db: &str, task: Task) -> Self {
         let current = rise(stage, &name, owner, db, &task);
-        Self { stage, name, db: db.to_owned(), task, owner, current }
+        Self { stage, name, db: db.to_owned(), task, owner, former: Vec::new(), current }
     }
 
     /// Does to it what the plan says, and waits until that is over.
@@ -63,6 +66,21 @@ impl<'a> Client<'a> {
     /// Kills it.
     pub fn kill(&mut self) {
         self.current.kill_alone();
+        self.former.push(self.owner);
+    }
+
+    /// Clients that take what its former lives had still to get, started.
+    pub fn heirs(&self) -> Vec<Client<'a>> {
+        let heir = |&owner: &u64| {
+            let name = format!("{}-{owner}", self.name);
+            let mut arguments = arguments(&self.db, owner, &self.task);
+            arguments.push(format!("attach={}", ends(self.stage, owner).display()));
+            arguments.push(format!("ends={}", ends(self.stage, owner).with_extension("attached").display()));
+            let current = start(self.stage, &name, arguments);
+            let (db, task) = (self.db.clone(), self.task.clone());
+            Client { stage: self.stage, name, db, task, owner, former: Vec::new(), current }
+        };
+        self.former.iter().map(heir).collect()
     }
 
     /// Waits until its job is over, and sees that it was as it should be.
@@ -92,12 +110,22 @@ impl<'a> Client<'a> {
     }
 }
 
-/// The file in which a client writes down the numbers of messages that have ended.
-pub fn ends(stage: &Stage, owner: u64) -> std::path::PathBuf {
+/// The file in which a client writes down its job, and the numbers of messages that have ended.
+fn ends(stage: &Stage, owner: u64) -> PathBuf {
     stage.folder.join(format!("ends-{owner}"))
 }
 
 fn rise(stage: &Stage, name: &str, owner: u64, db: &str, task: &Task) -> Logged {
+    let mut arguments = arguments(db, owner, task);
+    arguments.push(format!("ends={}", ends(stage, owner).display()));
+    start(stage, name, arguments)
+}
+
+fn start(stage: &Stage, name: &str, arguments: Vec<String>) -> Logged {
+    Logged::new(stage, name, Process::plan(name, env!("CARGO_BIN_EXE_chaos-client")).args(arguments).start())
+}
+
+fn arguments(db: &str, owner: u64, task: &Task) -> Vec<String> {
     let Task { function, lasts, pace, window, ordered, timeout, poison } = task;
     let mut arguments = vec![
         format!("db={db}"),
@@ -109,9 +137,7 @@ fn rise(stage: &Stage, name: &str, owner: u64, db: &str, task: &Task) -> Logged 
         format!("ordered={ordered}"),
         format!("crash={}", poison.crash),
         format!("hang={}", poison.hang),
-        format!("ends={}", ends(stage, owner).display()),
     ];
     arguments.extend(timeout.map(|timeout| format!("timeout={}", timeout.as_millis())));
-    let process = Process::plan(name, env!("CARGO_BIN_EXE_chaos-client")).args(arguments).start();
-    Logged::new(stage, name, process)
+    arguments
 }

@@ -104,6 +104,9 @@ pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report
         client.kill();
     }
     or_explain(stage, &addresses, || wait_until_settled(stage, addresses.db()));
+    for heir in doomed.iter().flat_map(Client::heirs) {
+        or_explain(stage, &addresses, || heir.report());
+    }
     for host in &mut hosts {
         host.end();
     }

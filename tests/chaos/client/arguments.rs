@@ -27,8 +27,10 @@ pub struct Arguments {
     pub timeout: Option<Duration>,
     /// What is wrong with the messages.
     pub poison: Poison,
-    /// A file that gets the number of each message that has ended.
+    /// A file that gets the identity of the job, and then the number of each message that has ended.
     pub ends: Option<PathBuf>,
+    /// Submit nothing, but attach to the job of a client that was killed, which has left this file.
+    pub attach: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -45,6 +47,7 @@ impl Arguments {
             timeout: None,
             poison: Poison::default(),
             ends: None,
+            attach: None,
         };
         for argument in arguments {
             let (key, value) =
@@ -61,6 +64,7 @@ impl Arguments {
                 "timeout" => read.timeout = Some(Duration::from_millis(parsed(&value())?)),
                 "crash" => read.poison.crash = parsed(&value())?,
                 "hang" => read.poison.hang = parsed(&value())?,
+                "attach" => read.attach = Some(value().into()),
                 "ends" => read.ends = Some(value().into()),
                 _ => return Err(format!("{key} is not known")),
             }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use pylm_client::{Event, Output, codes};
 use pylm_tests::chaos::{Kind, Message, Report};
+use uuid::Uuid;
 
 use crate::arguments::Arguments;
 
@@ -27,11 +29,35 @@ struct Seen {
     ended: bool,
 }
 
+/// What a client that was killed has left.
+pub struct Left {
+    /// The identity of its job.
+    pub job: Uuid,
+    /// The numbers of messages whose end it has seen.
+    pub ended: BTreeSet<u64>,
+}
+
+impl Left {
+    /// Reads it; `None` where the client was killed before it had a job. The last line may not be whole.
+    pub fn read(path: &Path) -> Result<Option<Self>, String> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let mut lines = whole.lines();
+        let Some(job) = lines.next() else { return Ok(None) };
+        let job = job.parse().map_err(|_| format!("{job:?} is no identity"))?;
+        Ok(Some(Self { job, ended: lines.filter_map(|line| line.parse().ok()).collect() }))
+    }
+}
+
 impl Check {
     /// Nothing was seen.
-    pub fn new(arguments: &Arguments) -> Result<Self, String> {
-        let ends =
-            arguments.ends.as_ref().map(File::create).transpose().map_err(|error| error.to_string())?;
+    pub fn new(arguments: &Arguments, job: Uuid) -> Result<Self, String> {
+        let create = |path| File::create(path).and_then(|mut file| writeln!(file, "{job}").map(|()| file));
+        let ends = arguments.ends.as_ref().map(create).transpose().map_err(|error| error.to_string())?;
         let arguments = arguments.clone();
         Ok(Self { arguments, seen: HashMap::new(), latest: 0, report: Report::default(), ends })
     }
@@ -74,7 +100,9 @@ impl Check {
             Event::Done { results } => {
                 seen.ended = true;
                 let counted = seen.indices.len() as u64;
-                if message.kind != Kind::Work || results != message.results || results != counted {
+                // A client that was killed may have had the first results.
+                let is_whole = results == counted || self.arguments.attach.is_some();
+                if message.kind != Kind::Work || results != message.results || !is_whole {
                     let expected = message.results;
                     self.wrong(format!(
                         "{number} ({:?}) is done with {results} results, {counted} of {expected} came",
@@ -86,7 +114,7 @@ impl Check {
             }
             Event::Failed { code, text, submitted } => {
                 seen.ended = true;
-                if submitted.payload != message.payload {
+                if submitted.payload != message.payload && self.arguments.attach.is_none() {
                     self.wrong(format!("{number} came back as another message"));
                 }
                 let timed = self.arguments.timeout.is_some();
@@ -112,6 +140,15 @@ impl Check {
         {
             self.wrong(format!("an end cannot be written down: {error}"));
         }
+    }
+
+    /// Numbers that are missing among those whose end was seen, by this client or the one before: messages were accepted in the
+    /// order of their numbers.
+    pub fn gaps(&self, before: &BTreeSet<u64>) -> Vec<u64> {
+        let is_known =
+            |number: &u64| before.contains(number) || self.seen.get(number).is_some_and(|seen| seen.ended);
+        let last = self.seen.keys().chain(before).max().copied().unwrap_or(0);
+        (0..last).filter(|number| !is_known(number)).collect()
     }
 
     /// The job is over, and so many messages were submitted.

@@ -7,12 +7,13 @@ mod arguments;
 mod check;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arguments::Arguments;
-use check::Check;
+use check::{Check, Left};
 use pylm_client::blocking::{Client, JobSender};
 use pylm_client::{ClientOptions, Error, JobOptions};
 use pylm_tests::chaos::{Message, Report};
@@ -35,13 +36,16 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<Report, String> {
     let options =
         ClientOptions::new(&*arguments.db).name(format!("client {}", arguments.owner)).patience(PATIENCE);
     let client = Client::connect(options).map_err(|error| error.to_string())?;
+    if let Some(left) = &arguments.attach {
+        return attach(&arguments, &client, left);
+    }
     let job = JobOptions::new()
         .ordered(arguments.ordered)
         .timeout(arguments.timeout)
         .window(arguments.window, 64 << 20);
     let (sender, results) =
         client.job(&arguments.function, job.pipeline(format!("chaos-{}", arguments.owner)));
-    let mut check = Check::new(&arguments)?;
+    let mut check = Check::new(&arguments, sender.identity())?;
     let to_send = arguments.clone();
     let sending = thread::spawn(move || send(&to_send, sender));
     let mut told = Instant::now();
@@ -66,6 +70,25 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<Report, String> {
     };
     report.wrong.truncate(TOLD);
     Ok(report)
+}
+
+/// Takes what a client that was killed had still to get.
+fn attach(arguments: &Arguments, client: &Client, left: &Path) -> Result<Report, String> {
+    let Some(left) = Left::read(left)? else { return Ok(Report::default()) };
+    let mut check = Check::new(arguments, left.job)?;
+    for output in client.attach(left.job, JobOptions::new()) {
+        match output {
+            Ok(output) => check.see(output),
+            // It had everything, or was killed before the node had anything.
+            Err(Error::NoSuchJob) => break,
+            Err(error) => check.wrong(format!("the job has ended: {error}")),
+        }
+    }
+    let gaps = check.gaps(&left.ended);
+    if !gaps.is_empty() {
+        check.wrong(format!("nobody has seen an end of {gaps:?}"));
+    }
+    Ok(check.report(0))
 }
 
 /// Submits messages at their pace until the time is over; their number.
