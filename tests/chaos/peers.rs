@@ -20,8 +20,8 @@ use crate::stage::{Logged, Stage};
 
 /// Workers of each system, and clients.
 const CAST: Cast = Cast { locals: 0, hosts: 3, links: 0, clients: 2, doomed: 0 };
-/// The time from one message of a client to the next.
-const PACE: Duration = Duration::from_millis(5);
+/// The time from one message of a client to the next; an SQLite queue keeps up with not many more.
+const PACE: Duration = Duration::from_millis(20);
 /// What a function takes.
 const DELAY: &str = "0.001";
 /// How long a server may take to end in order, and to listen.

@@ -19,6 +19,8 @@ HEADER = struct.Struct(">4sII")
 CAN_DO, PRE_SLEEP, NOOP, SUBMIT_JOB, JOB_CREATED, GRAB_JOB, NO_JOB, JOB_ASSIGN = 1, 4, 6, 7, 8, 9, 10, 11
 WORK_COMPLETE, WORK_FAIL, SUBMIT_JOB_BG = 13, 14, 18
 FUNCTION = b"echo"
+# Jobs in the background that the server has not acknowledged, at most: each is a write to its disk.
+WINDOW = 100
 
 
 class Connection:
@@ -94,6 +96,8 @@ class Client:
         threading.Thread(target=self.read, daemon=True).start()
         for number in range(self.options.count):
             time.sleep(max(0.0, began + number * self.options.pause - time.monotonic()))
+            while self.options.background and len(self.open) >= WINDOW:
+                time.sleep(0.001)
             with self.lock:
                 self.open[self.name(number)] = None
             self.submit(self.name(number))
@@ -158,7 +162,7 @@ class Client:
     def count_done(self):
         """Counts what workers have written down, once nothing more comes."""
         lines, since = -1, time.monotonic()
-        while time.monotonic() - since < self.options.timeout / 2:
+        while time.monotonic() - since < self.options.timeout:
             self.answers.clear()
             for path in glob.glob(self.options.done):
                 with open(path, "rb") as done:

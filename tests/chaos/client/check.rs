@@ -142,12 +142,13 @@ impl Check {
         }
     }
 
-    /// Numbers that are missing among those whose end was seen, by this client or the one before: messages were accepted in the
-    /// order of their numbers.
+    /// Numbers whose end neither this client has seen nor the one before, among those that the node had accepted: all below
+    /// one that it has, since they are accepted in their order.
     pub fn gaps(&self, before: &BTreeSet<u64>) -> Vec<u64> {
         let is_known =
             |number: &u64| before.contains(number) || self.seen.get(number).is_some_and(|seen| seen.ended);
-        let last = self.seen.keys().chain(before).max().copied().unwrap_or(0);
+        // What only the one before has seen proves nothing: results go out before what they are of is on disk.
+        let last = self.seen.keys().max().map_or(0, |last| last + 1);
         (0..last).filter(|number| !is_known(number)).collect()
     }
 
