@@ -11,8 +11,9 @@ use crate::checked_job::mixed;
 
 /// The largest number of results that a message has.
 const MOST_RESULTS: u64 = 4;
-/// The longest time that a function takes before each result, in microseconds.
-const LONGEST_PAUSE: u64 = 2_000;
+/// The longest time that a function takes before each result, and before those of one message in 64, some of whose results are
+/// with the client long before the last one; in microseconds.
+const LONGEST_PAUSE: [u64; 2] = [2_000, 200_000];
 /// The largest number of dots in an ordinary payload, and in one of 64.
 const DOTS: [u64; 2] = [200, 100_000];
 
@@ -60,7 +61,7 @@ impl Message {
         };
         // Most have one result, some none.
         let results = if second % 2 == 0 { 1 } else { second / 2 % (MOST_RESULTS + 1) };
-        let pause = third % LONGEST_PAUSE;
+        let pause = third % LONGEST_PAUSE[usize::from(second % 64 == 1)];
         let dots = fourth % DOTS[usize::from(fourth % 64 == 0)];
         let dots = ".".repeat(usize::try_from(dots).unwrap_or(0));
         Self { kind, results, payload: format!("{word} {results} {pause} {owner} {number} {dots}") }
