@@ -55,6 +55,8 @@ pub(super) struct Native<'a> {
     /// Since when the host is ending and has nothing under way.
     finished: Option<Instant>,
     was_ready: bool,
+    /// The log says that the host is ending.
+    is_told: bool,
 }
 
 /// What belongs to one session.
@@ -92,6 +94,7 @@ impl<'a> Native<'a> {
             overlong: Overlong::new(grace),
             finished: None,
             was_ready: false,
+            is_told: false,
         }
     }
 

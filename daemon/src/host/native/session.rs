@@ -194,13 +194,15 @@ impl Native<'_> {
         }
     }
 
-    /// Says Goodbye, and gives back what was not begun.
+    /// Says Goodbye, and gives back what was not begun; as soon as the node has said Welcome, for it hears nothing before that.
     fn leave(&mut self, session: &mut Session) {
-        session.is_leaving = true;
-        info!("ending: what is begun is finished, the rest given back");
+        if !std::mem::replace(&mut self.is_told, true) {
+            info!("ending: what is begun is finished, the rest given back");
+        }
         if !session.is_welcome {
             return;
         }
+        session.is_leaving = true;
         session.control.push(&Record::Goodbye {});
         // Ahead of the leases that are given back, so that the node gives them to others.
         session.books.outgoing.push_back(frames(&mut session.control));
