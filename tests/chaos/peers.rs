@@ -27,7 +27,7 @@ const DELAY: &str = "0.001";
 /// How long a server may take to end in order, and to listen.
 const END: Duration = Duration::from_secs(12);
 /// How long clients may take after the last message.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Who is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +196,9 @@ impl Place<'_> {
                 ]);
                 match system {
                     System::GearmandAgain => arguments.push("--again"),
-                    System::GearmandBackground => arguments.extend(["--background", "--again"]),
+                    System::GearmandBackground => {
+                        arguments.extend(["--background", "--again", "--timeout", "60"])
+                    }
                     _ => {}
                 }
                 pylm::script("client", "gearman.py", &arguments)

@@ -96,13 +96,13 @@ class Client:
         threading.Thread(target=self.read, daemon=True).start()
         for number in range(self.options.count):
             time.sleep(max(0.0, began + number * self.options.pause - time.monotonic()))
-            while self.options.background and len(self.open) >= WINDOW:
+            while self.options.background and len(self.open) >= WINDOW and self.is_moving():
                 time.sleep(0.001)
             with self.lock:
                 self.open[self.name(number)] = None
             self.submit(self.name(number))
         self.moved = time.monotonic()
-        while self.open and time.monotonic() - self.moved < self.options.timeout:
+        while self.open and self.is_moving():
             time.sleep(0.05)
         if self.options.background:
             self.count_done()
@@ -113,6 +113,9 @@ class Client:
             "twice": sum(count > 1 for count in counts),
             "never": counts.count(0),
         }
+
+    def is_moving(self):
+        return time.monotonic() - self.moved < self.options.timeout
 
     def submit(self, name):
         kind = SUBMIT_JOB_BG if self.options.background else SUBMIT_JOB
