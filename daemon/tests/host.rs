@@ -309,6 +309,25 @@ fn a_host_that_is_told_to_end_finishes_what_it_has_begun_and_gives_back_the_rest
 }
 
 #[test]
+fn a_host_that_is_told_to_end_before_its_node_is_back_says_goodbye_when_it_is() {
+    let mut node = Node::bind();
+    let mut worker = Worker::start(&node.address, 1);
+    node.welcome();
+    node.describe(function::WAIT_CANCELLED, 1);
+    node.assign(function::WAIT_CANCELLED, 1, "");
+    node.hear("that it is begun", get);
+    let mut node = node.again(true);
+    node.hello();
+    worker.signal(Signal::TERM);
+    worker.line("ending");
+    node.greet();
+    // Otherwise the node would go on to give it messages, which it would give back for ever.
+    node.hear("Goodbye", |record| matches!(record, Record::Goodbye {}).then_some(()));
+    worker.signal(Signal::INT);
+    assert_eq!(worker.wait().code(), Some(1));
+}
+
+#[test]
 fn a_second_signal_ends_the_host_at_once() {
     let mut node = Node::bind();
     let mut worker = Worker::start(&node.address, 1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::node::Node;
+use crate::process::Process;
 
 /// Messages of clients, counted by the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +60,20 @@ impl Node {
     #[must_use]
     #[track_caller]
     pub fn account(&self) -> Account {
-        let line = self.process.wait_for_line(" ended accepted=", Duration::ZERO);
-        let account = Account::parse(&line).unwrap_or_else(|| panic!("no account: {line}"));
+        Account::of(&self.process)
+    }
+}
+
+impl Account {
+    /// The sum of a node that has ended, which must come out.
+    ///
+    /// # Panics
+    /// Where the node did not tell it, or it does not come out.
+    #[must_use]
+    #[track_caller]
+    pub fn of(node: &Process) -> Self {
+        let line = node.wait_for_line(" ended accepted=", Duration::ZERO);
+        let account = Self::parse(&line).unwrap_or_else(|| panic!("no account: {line}"));
         let ended = account.done + account.failed + account.cancelled;
         assert_eq!(account.accepted, ended + account.under_way, "the sum does not come out: {account:?}");
         account

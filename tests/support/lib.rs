@@ -6,6 +6,7 @@
 pub mod account;
 pub mod address;
 pub mod capture;
+pub mod chaos;
 pub mod checked_job;
 pub mod deadline;
 pub mod flow;

@@ -138,6 +138,13 @@ impl Process {
         }
     }
 
+    /// Send a signal to it and everything in its process group, as long as it was not seen to have ended.
+    pub fn signal_group(&self, signal: Signal) {
+        if self.status.is_none() {
+            let _ = kill_process_group(self.id, signal);
+        }
+    }
+
     /// Kill it and everything in its process group, and reap it.
     pub fn kill(&mut self) {
         let _ = kill_process_group(self.id, Signal::KILL);
@@ -159,14 +166,18 @@ impl Process {
                 .try_wait()
                 .unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.name));
             if self.status.is_some() {
-                // What it had written is complete once its streams have ended; children may hold them open for longer.
-                let end = Instant::now() + Duration::from_secs(2);
-                while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < end {
-                    thread::sleep(Duration::from_millis(1));
-                }
+                self.finish_output();
             }
         }
         self.status
+    }
+
+    /// After its end, wait until what it had written is there. Children may hold its streams open: two seconds at most.
+    pub fn finish_output(&self) {
+        let end = Instant::now() + Duration::from_secs(2);
+        while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Wait for its end.

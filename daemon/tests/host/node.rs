@@ -71,6 +71,12 @@ impl Node {
     /// Waits for a Hello, answers it, and gives what it says.
     pub fn welcome(&mut self) -> Hello {
         let hello = self.hello();
+        self.greet();
+        hello
+    }
+
+    /// Says Welcome to who said Hello last.
+    pub fn greet(&mut self) {
         let id = self.id;
         self.say(&[Record::Welcome {
             minor: 0,
@@ -80,7 +86,6 @@ impl Node {
             silence: 5000,
             max_message: 0,
         }]);
-        hello
     }
 
     pub fn hello(&mut self) -> Hello {

@@ -194,7 +194,7 @@ impl Native<'_> {
         }
     }
 
-    /// Says Goodbye, and gives back what was not begun.
+    /// Says Goodbye, and gives back what was not begun; as soon as the node has said Welcome, for it hears nothing before that.
     fn leave(&mut self, session: &mut Session) {
         session.is_leaving = true;
         session.control.push(&Record::Goodbye {});

@@ -356,6 +356,24 @@ proptest! {
 }
 
 #[test]
+fn a_host_that_was_free_for_a_message_whose_time_was_over_gets_other_work() {
+    let mut world = World::new();
+    world.submit(0, 1);
+    for _ in 0..2 {
+        world.step(Event::AddHost { limit: 1 });
+        world.step(Event::Dispatch);
+        world.step(Event::Lose { host: 0, may_return: false });
+    }
+    let suspect = world.ledger.messages.keys().next().unwrap();
+    world.end(suspect, Outcome::Failed);
+    world.step(Event::AddHost { limit: 1 });
+    world.step(Event::Dispatch);
+    world.submit(0, 1);
+    world.step(Event::Dispatch);
+    assert_eq!(world.out.len(), 1, "the host stands idle");
+}
+
+#[test]
 fn a_function_that_nobody_offers_fails_after_the_wait_and_leaves_nothing_behind() {
     let mut world = World::new();
     world.submit(0, 3);

@@ -89,7 +89,10 @@ impl Ledger {
     fn dispatch_alone(&mut self, function: FunctionKey, assign: &mut impl FnMut(Assignment<'_>)) {
         while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front())
         {
-            if !self.parts.contains_key(key) {
+            let Some(part) = self.parts.get(key) else { continue };
+            if !self.messages.contains_key(part.message) {
+                // No host is kept for a message that has ended meanwhile, as when its time was over.
+                self.remove_part(key);
                 continue;
             }
             let free = |ledger: &Self, host: HostKey| {

@@ -99,6 +99,42 @@ fn drip(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure>
     }))
 }
 
+/// The payload begins with `KIND RESULTS MICROSECONDS`: yields so many results, each its number and the payload, and sleeps
+/// before each. Where the kind is `crash`, the process ends before the last of them; where it is `hang`, nothing comes any
+/// more.
+#[function]
+fn chaos(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure> {
+    let text = text(payload)?.to_owned();
+    let mut words = text.split(' ');
+    let kind = words.next().unwrap_or_default().to_owned();
+    let mut next = || number::<u64>(words.next().unwrap_or_default().as_bytes());
+    let (results, pause) = (next()?, Duration::from_micros(next()?));
+    let last = results.saturating_sub(1);
+    let go_wrong = move || match &*kind {
+        "crash" => abort(),
+        "hang" => loop {
+            sleep(Duration::from_secs(60));
+        },
+        _ => {}
+    };
+    if results == 0 {
+        go_wrong();
+    }
+    Ok((0..results).map(move |index| {
+        sleep(pause);
+        if index == last {
+            go_wrong();
+        }
+        format!("{index} {text}")
+    }))
+}
+
+/// The same, whose results count only all together.
+#[function(atomic)]
+fn atomic_chaos(payload: &[u8]) -> Result<impl Iterator<Item = String> + use<>, Failure> {
+    chaos(payload)
+}
+
 /// Yields two results, as pylm's example of a MuxWorker does.
 #[function]
 fn twice<'a>(context: &'a Context, payload: &'a [u8]) -> impl Iterator<Item = String> + 'a {
@@ -177,6 +213,8 @@ export_plugin!(
     crash,
     count,
     drip,
+    chaos,
+    atomic_chaos,
     twice,
     nothing,
     zeros,
