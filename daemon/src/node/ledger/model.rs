@@ -54,6 +54,10 @@ enum Event {
     Cancel {
         job: usize,
     },
+    /// The time of a message is over.
+    Expire {
+        message: usize,
+    },
     Late {
         lease: usize,
     },
@@ -75,6 +79,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => which.clone().prop_map(|host| Event::Return { host }),
         1 => (which.clone(), any::<bool>()).prop_map(|(job, held)| Event::Hold { job, held }),
         1 => which.clone().prop_map(|job| Event::Cancel { job }),
+        1 => which.clone().prop_map(|message| Event::Expire { message }),
         2 => which.prop_map(|lease| Event::Late { lease }),
     ]
 }
@@ -190,6 +195,17 @@ impl World {
                     let host = self.lost.swap_remove(place);
                     self.ledger.return_host(host, 2, 1 << 20, Some(&[OFFER]), "host", self.now);
                     self.hosts.push(host);
+                }
+            }
+            Event::Expire { message } => {
+                let open: Vec<_> = self.ledger.messages.keys().collect();
+                if let Some(place) = pick(&open, message) {
+                    let at_hosts = self.ledger.leases_of(open[place]);
+                    let is_out = |lease: &(HostKey, LeaseKey)| {
+                        self.out.iter().any(|out| (out.host, out.key) == *lease)
+                    };
+                    assert!(at_hosts.iter().all(is_out));
+                    self.end(open[place], Outcome::Failed);
                 }
             }
             Event::Hold { job, held } => self.ledger.hold(self.jobs[job % 3], held),
