@@ -19,6 +19,10 @@ use pylm_protocol::varint::Reader;
 /// The bytes before a body.
 pub(crate) const FRAME_HEADER: usize = 16;
 
+/// The highest number, of a record or a segment, that is taken for one: no node gets so far, and behind it there is always room
+/// for what comes next.
+pub(crate) const HIGHEST: u64 = 1 << 62;
+
 /// What makes the frames of one file its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Seal {
@@ -113,6 +117,9 @@ impl Frame {
             _ => return Err(DecodeError::Value),
         };
         let first = reader.varint()?;
+        if first > HIGHEST {
+            return Err(DecodeError::Value);
+        }
         let durable = first.checked_sub(reader.varint()?).ok_or(DecodeError::Value)?;
         let count = reader.varint()?;
         let mut jobs = Jobs::default();

@@ -146,7 +146,7 @@ impl Recovered {
 }
 
 /// What becomes of a message whose results were lost after its end had been written.
-fn lost() -> Output {
+pub(crate) fn lost() -> Output {
     Output::Failed {
         results: 0,
         code: codes::LOST.into(),

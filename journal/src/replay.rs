@@ -165,13 +165,16 @@ impl Replay {
 
     /// The end of the journal: what stands behind a hole, and was never durable, does not count.
     fn end(&mut self) {
-        let unfinished = !self.pending.is_empty();
-        if let (true, Some(hole), Some(last)) = (unfinished, self.hole, self.segments.last()) {
+        let unfinished = self.pending.first().map(|(segment, _)| *segment);
+        let last = self.segments.last().filter(|last| unfinished.is_some_and(|number| number == last.number));
+        if let (Some(hole), Some(last)) = (self.hole, last) {
             self.damage.retain(|damage| damage.file != last.path || damage.offset < hole);
             let bytes = last.length.saturating_sub(hole);
             self.damage.push(Damage { file: last.path.clone(), offset: hole, bytes, tail: true });
+            self.pending.clear();
         }
-        self.pending.clear();
+        // A later segment was begun, though it cannot be read: what stood before it may have been durable.
+        self.accept_pending();
         // Jobs of which nobody can say any more what they were.
         let index = &mut self.index;
         let nameless: Vec<_> =

@@ -9,7 +9,7 @@
 //! orders the segments. What older segments hold from sequence number `first` on does not count: it was written again here,
 //! because the disk did not confirm it there.
 
-use crate::frame::Seal;
+use crate::frame::{HIGHEST, Seal};
 use crc32fast::Hasher;
 use std::path::{Path, PathBuf};
 
@@ -90,6 +90,9 @@ impl Head {
         }
         let salt = bytes.get(32..).and_then(<[u8]>::first_chunk).ok_or(BadHead::Damaged)?;
         let (number, first) = integer(16).zip(integer(24)).ok_or(BadHead::Damaged)?;
+        if first > HIGHEST {
+            return Err(BadHead::Damaged);
+        }
         Ok(Head { number, first, salt: *salt })
     }
 }
@@ -110,7 +113,7 @@ pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
 /// The number of the segment that a file's name stands for.
 pub(crate) fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".segment").filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok()
+    u64::from_str_radix(digits, 16).ok().filter(|&number| number <= HIGHEST)
 }
 
 #[cfg(test)]
@@ -139,7 +142,9 @@ mod tests {
             path(Path::new("/j"), 255).file_name().and_then(|name| number_of(name.to_str()?)),
             Some(255)
         );
-        for other in ["lock", "spare", "ff.segment", "00000000000000ff.damaged", "000000000000ggff.segment"] {
+        let behind_all = "ffffffffffffffff.segment";
+        let others = ["lock", "spare", "ff.segment", "00000000000000ff.damaged", "000000000000ggff.segment"];
+        for other in others.into_iter().chain([behind_all]) {
             assert_eq!(number_of(other), None, "{other}");
         }
     }

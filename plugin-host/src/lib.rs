@@ -9,6 +9,8 @@ mod descriptor;
 mod error;
 mod file;
 mod function;
+#[doc(hidden)]
+pub mod fuzzing;
 mod load;
 mod logs;
 mod search;

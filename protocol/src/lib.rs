@@ -5,6 +5,8 @@
 
 pub mod batch;
 pub mod codes;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod palm;
 pub mod record;
 pub mod varint;

@@ -32,13 +32,18 @@ impl Random {
         (0..self.below(most)).map(|_| self.octet()).collect()
     }
 
-    fn octet(&mut self) -> u8 {
+    /// A place in something of this length; the first one of nothing.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length.max(1) as u64)).unwrap_or(0)
+    }
+
+    pub(crate) fn octet(&mut self) -> u8 {
         self.below(256).to_le_bytes()[0]
     }
 
     /// Cut off at a random place, or changed at one.
     fn damaged(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let place = usize::try_from(self.below(bytes.len().max(1) as u64)).unwrap_or(0);
+        let place = self.place(bytes.len());
         match bytes.get_mut(place) {
             Some(octet) if self.below(2) == 0 => *octet = self.octet(),
             _ => bytes.truncate(place),
