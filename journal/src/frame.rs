@@ -122,6 +122,10 @@ impl Frame {
         }
         let durable = first.checked_sub(reader.varint()?).ok_or(DecodeError::Value)?;
         let count = reader.varint()?;
+        // Nobody writes such a frame, and its number would say nothing.
+        if count == 0 {
+            return Err(DecodeError::Value);
+        }
         let mut jobs = Jobs::default();
         let mut records = Vec::new();
         for _ in 0..count {

@@ -104,8 +104,10 @@ impl Recovered {
         for (identity, job) in &replay.index.jobs {
             let broken: HashSet<u64> = job.broken().into_iter().collect();
             if let Some(job) = recovered.jobs.get_mut(identity).filter(|_| !broken.is_empty()) {
+                let mut failed = HashMap::new();
                 for (serial, kept) in &mut job.outputs {
                     if broken.contains(serial) {
+                        failed.insert(kept.number, *serial);
                         kept.output = lost();
                         recovered.mended.push(Record::Output {
                             job: *identity,
@@ -115,6 +117,10 @@ impl Recovered {
                         });
                     }
                 }
+                // The failure tells of no results: those that are left go with the lost ones.
+                job.outputs.retain(|serial, kept| {
+                    kept.output.is_end() || failed.get(&kept.number).is_none_or(|end| serial > end)
+                });
             }
         }
         Ok(recovered)

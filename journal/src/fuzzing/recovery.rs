@@ -25,6 +25,7 @@ use crate::recovered::{Recovered, RecoveredJob, lost};
 use crate::segment::{self, Head};
 use pylm_protocol::DecodeError;
 use pylm_protocol::varint::Reader;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -79,9 +80,15 @@ pub fn reopening(input: &[u8], folder: &Path) {
     let after = read(folder);
     assert_eq!(after.last_run, Some(run), "the last run");
     for other in [&opened, &after] {
-        assert_eq!(other.jobs, before.jobs, "jobs");
+        assert_eq!(jobs(other), jobs(&before), "jobs");
         assert_eq!(other.cache, before.cache, "the cache");
     }
+}
+
+/// The jobs, but for the numbers to go on with: of what is not needed any more, cleaning forgets also the number.
+fn jobs(recovered: &Recovered) -> HashMap<Uuid, RecoveredJob> {
+    let job = |job: &RecoveredJob| RecoveredJob { next_serial: 0, next_number: 0, ..job.clone() };
+    recovered.jobs.iter().map(|(&identity, it)| (identity, job(it))).collect()
 }
 
 fn layout(input: &[u8]) -> Layout {
