@@ -2,6 +2,7 @@
 
 use crate::contender::Contender;
 use crate::gateway::Gateway;
+use crate::instructions::{Drive, Instructions};
 use crate::part::Part;
 use crate::workload::Size;
 use clap::{Parser, Subcommand};
@@ -63,6 +64,11 @@ pub enum Command {
     Part(Part),
     /// Measure the HTTP gateway beside a bare echo of axum, with wrk
     Gateway(Gateway),
+    /// Count instructions for each message, under callgrind, and compare them with what was written down
+    Instructions(Instructions),
+    /// One stage, so many times
+    #[command(hide = true)]
+    Drive(Drive),
 }
 
 fn seconds(text: &str) -> Result<f64, &'static str> {

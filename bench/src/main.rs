@@ -5,6 +5,7 @@ mod contender;
 mod cpu;
 mod disturbance;
 mod gateway;
+mod instructions;
 mod interrupt;
 mod machine;
 mod measurement;
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Part(part)) => part::run(part).map(|()| ExitCode::SUCCESS),
         Some(Command::Gateway(options)) => gateway::measure(&options),
+        Some(Command::Instructions(options)) => instructions::measure(&options),
+        Some(Command::Drive(options)) => instructions::drive(&options).map(|()| ExitCode::SUCCESS),
         None => measure(&arguments),
     };
     outcome.unwrap_or_else(|error| {

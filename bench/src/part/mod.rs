@@ -13,6 +13,7 @@ mod native;
 mod palm;
 mod raw;
 
+pub use directory::ask;
 pub use load::{MEASURED, MEASURING, Report, SETTLED};
 
 use crate::workload::Workload;
