@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[command(name = "pylm-bench", version, max_term_width = 100, subcommand_negates_reqs = true)]
 pub struct Arguments {
     /// The sizes of payloads, of at least 8 bytes
-    #[arg(long, value_delimiter = ',', default_value = "16,1KiB,64KiB,1MiB", value_name = "SIZES")]
+    #[arg(long, value_delimiter = ',', default_value = "16,100,1KiB,10KiB,64KiB,1MiB", value_name = "SIZES")]
     pub sizes: Vec<Size>,
     /// How often each contender has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -54,6 +54,13 @@ pub struct Arguments {
     #[command(subcommand)]
     #[allow(missing_docs, reason = "each says what it is")]
     pub command: Option<Command>,
+}
+
+impl Arguments {
+    /// The contenders that are asked for, and can be measured here.
+    pub fn present(&self) -> impl Iterator<Item = Contender> {
+        self.only.iter().copied().filter(|contender| contender.is_present())
+    }
 }
 
 /// What else is measured, and what this program is started again for.

@@ -11,13 +11,16 @@ mod pure;
 
 pub use pure::{Drive, drive};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use baseline::{Figures, Verdict, judge};
 use clap::{Args, ValueEnum};
 use node::{Steps, Wire};
 use pure::Stage;
+use std::fs;
 use std::io::{Write as _, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use tempfile::TempDir;
 
 /// How instructions are counted.
 #[derive(Debug, Args)]
@@ -28,6 +31,22 @@ pub struct Instructions {
     /// Write the figures down as what later ones are compared with
     #[arg(long)]
     write: bool,
+    /// Leave what callgrind has counted in this folder, one folder for each stage, for callgrind_annotate
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
+}
+
+impl Instructions {
+    /// Where the counts of one drive go: a folder that is kept, or one that goes with what is returned.
+    fn folder(&self, drive: &str) -> Result<(PathBuf, Option<TempDir>)> {
+        if let Some(keep) = &self.keep {
+            let folder = std::path::absolute(keep.join(drive))?;
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            return Ok((folder, None));
+        }
+        let folder = tempfile::tempdir()?;
+        Ok((folder.path().to_owned(), Some(folder)))
+    }
 }
 
 /// The ways through a node that are counted, and how many steps the shorter drive has.
@@ -79,14 +98,21 @@ pub fn measure(options: &Instructions) -> Result<ExitCode> {
     for stage in Stage::value_variants() {
         let name = stage.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         if is_wanted(&name) {
-            let count = |messages| pure::run(*stage, messages);
+            let count = |messages: u64| {
+                let (folder, _held) = options.folder(&format!("{name}-{messages}"))?;
+                pure::run(*stage, messages, &folder)
+            };
             let (few, many) = (10_240, 30_720);
             let figure = (count(many)? - count(few)?) as f64 / (many - few) as f64;
-            tell(name, figure, OF_CALLS)?;
+            tell(name.clone(), figure, OF_CALLS)?;
         }
     }
     for (name, steps, few) in NODE.into_iter().filter(|(name, ..)| is_wanted(name)) {
-        let ((router, io), (longer_router, longer_io)) = (node::run(steps, few)?, node::run(steps, few * 3)?);
+        let count = |steps_count: usize| {
+            let (folder, _held) = options.folder(&format!("{name}-{steps_count}"))?;
+            node::run(steps, steps_count, &folder)
+        };
+        let ((router, io), (longer_router, longer_io)) = (count(few)?, count(few * 3)?);
         let messages = (few * 2 * steps.width) as f64;
         tell(name.to_owned(), longer_router.saturating_sub(router) as f64 / messages, OF_ROUTER)?;
         tell(format!("{name}-zmq"), longer_io.saturating_sub(io) as f64 / messages, OF_IO)?;

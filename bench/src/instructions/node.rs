@@ -45,12 +45,11 @@ pub enum Wire {
 }
 
 /// Instructions that the node has executed from its start to its end, with so many steps in between: those of the routing thread,
-/// and those of ZeroMQ's.
-pub fn run(steps: Steps, count: usize) -> Result<(u64, u64)> {
-    let folder = tempfile::tempdir()?;
+/// and those of ZeroMQ's. The counts are left in `folder`.
+pub fn run(steps: Steps, count: usize, folder: &Path) -> Result<(u64, u64)> {
     let journal = tempfile::tempdir()?;
     let flags = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
-    let mut plan = callgrind::plan("node", programs::release().program("pylmd"), folder.path())
+    let mut plan = callgrind::plan("node", programs::release().program("pylmd"), folder)
         .args(flags.map(|flag| [flag, ANY_PORT]).concat());
     if let Some(hooks) = steps.hooks {
         plan = plan.arg("--plugin").arg(programs::release().plugin(hooks));
@@ -65,7 +64,7 @@ pub fn run(steps: Steps, count: usize) -> Result<(u64, u64)> {
         Wire::Pylm => pylm(&ready.field("db"), steps, count)?,
     }
     end(&mut node)?;
-    count_threads(folder.path())
+    count_threads(folder)
 }
 
 fn end(node: &mut Process) -> Result<()> {

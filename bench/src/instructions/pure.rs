@@ -10,7 +10,7 @@ use pylm_protocol::palm::{PalmMessage, Tracking};
 use pylm_protocol::{BatchReader, BatchWriter, Payload, Record};
 use pylmd::node::measured::Books;
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -37,17 +37,16 @@ pub enum Stage {
     Hop,
 }
 
-/// Instructions of a process that drives a stage for so many messages.
-pub fn run(stage: Stage, messages: u64) -> Result<u64> {
-    let folder = tempfile::tempdir()?;
+/// Instructions of a process that drives a stage for so many messages; the counts are left in `folder`.
+pub fn run(stage: Stage, messages: u64, folder: &Path) -> Result<u64> {
     let value = stage.to_possible_value().context("a stage without a name")?;
-    let mut drive = callgrind::plan("stage", std::env::current_exe()?, folder.path())
+    let mut drive = callgrind::plan("stage", std::env::current_exe()?, folder)
         .args(["drive", value.get_name(), &messages.to_string()])
         .arg(programs::release().plugin("bench-echo"))
         .start();
     let status = drive.wait(PATIENCE);
     ensure!(status.success(), "it ended with {status}");
-    callgrind::count(folder.path(), |functions| functions.contains("pylm_bench::main\n"))
+    callgrind::count(folder, |functions| functions.contains("pylm_bench::main\n"))
 }
 
 /// What is told to the process that drives a stage.
