@@ -5,7 +5,9 @@ use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
+use super::native::stream::Output;
 use super::router::Router;
+use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmMessage, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
@@ -55,6 +57,26 @@ impl Router {
         if let Some(passed) = self.ledger.result(host, lease, result) {
             self.gather(passed);
         }
+    }
+
+    /// A lease was ended by its only result, which is all of a native client's message: it is on its way out. Gives the result back
+    /// where there is more to it.
+    #[inline]
+    pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
+        if self.config.pipelined || !self.followed.is_empty() {
+            return Err(payload);
+        }
+        let Some(job) = self.ledger.whole_part(host, lease).map(|part| part.job) else { return Err(payload) };
+        let Some(Client::Native(stream)) = self.clients.get_mut(job) else { return Err(payload) };
+        if payload.len() as u64 > stream.max_message.min(self.config.max_message) {
+            return Err(payload);
+        }
+        let Some(message) = self.ledger.reply(host, lease) else { return Err(payload) };
+        stream.push(Output::Reply { number: message.number, payload });
+        self.undispatched = true;
+        self.room_made |= !self.starved.is_empty();
+        self.touch(job);
+        Ok(())
     }
 
     /// A lease was ended by its host.

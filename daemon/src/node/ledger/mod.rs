@@ -15,6 +15,7 @@ mod model;
 #[cfg(test)]
 mod relay_model;
 mod relays;
+mod replies;
 mod turns;
 
 pub use counts::{Counts, Outcome};

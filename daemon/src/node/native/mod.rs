@@ -2,6 +2,7 @@
 
 mod clients;
 mod hosts;
+mod open_jobs;
 pub(crate) mod sessions;
 pub(crate) mod stream;
 
@@ -215,7 +216,7 @@ impl Router {
                 }
             }
             Role::Client => {
-                let jobs: Vec<_> = open.jobs.values().copied().collect();
+                let jobs: Vec<_> = open.jobs.keys().collect();
                 jobs.into_iter().for_each(|job| self.close(job));
             }
         }
@@ -224,7 +225,7 @@ impl Router {
     /// A session is over: its host's leases go elsewhere, its jobs wait for their client.
     pub(crate) fn lose_session(&mut self, key: SessionKey, why: &str, now: Instant) {
         let Some(session) = self.sessions.close(key) else { return };
-        for job in session.jobs.into_values() {
+        for job in session.jobs.keys() {
             if let Some(Client::Native(stream)) = self.clients.get_mut(job) {
                 stream.session = None;
                 // The client submits them again.
