@@ -9,7 +9,7 @@ use super::native::stream::Output;
 use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
-use pylm_protocol::palm::{PalmMessage, Tracking};
+use pylm_protocol::palm::{PalmFields, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
 use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
@@ -28,7 +28,7 @@ impl Router {
             return;
         }
         self.undispatched = false;
-        let Router { ledger, hosts, sessions, workers, clients, run_mark, scratch, .. } = self;
+        let Router { ledger, hosts, sessions, workers, clients, run_mark, pen, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
             Some(Host::Native(host)) => {
                 let timeout = match clients.get(assignment.part.job) {
@@ -40,12 +40,11 @@ impl Router {
             Some(Host::Pylm(port)) => {
                 let part = assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
-                workers[*port]
-                    .push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), scratch));
+                workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), pen));
             }
             Some(Host::Subscribers(subscribers)) => {
                 let part = assignment.part;
-                subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, scratch));
+                subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, pen));
             }
             None => {}
         });
@@ -170,7 +169,8 @@ impl Router {
         let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
             return self.garbage("worker-pull", "a message of several frames");
         };
-        let palm = match PalmMessage::decode(&frame) {
+        // Its strings are those that were sent.
+        let palm = match PalmFields::read(&frame) {
             Ok(palm) => palm,
             Err(error) => return self.garbage("worker-pull", &error.to_string()),
         };
