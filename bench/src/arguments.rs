@@ -1,6 +1,8 @@
 //! The command line.
 
+use crate::cases::Cases;
 use crate::contender::Contender;
+use crate::full::Full;
 use crate::gateway::Gateway;
 use crate::instructions::{Drive, Instructions};
 use crate::part::Part;
@@ -45,6 +47,9 @@ pub struct Arguments {
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Draw the rates into this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
     /// Print ratios of disturbed measurements too
     #[arg(long)]
     pub force: bool,
@@ -69,6 +74,10 @@ pub enum Command {
     /// One part of a contender, in a process of its own
     #[command(hide = true, subcommand)]
     Part(Part),
+    /// Measure single figures of our node, each beside what is asked of it
+    Cases(Cases),
+    /// Measure everything in one go, with every bar: throughput, times of single messages, and all cases
+    Full(Full),
     /// Measure the HTTP gateway beside a bare echo of axum, with wrk
     Gateway(Gateway),
     /// Count instructions for each message, under callgrind, and compare them with what was written down

@@ -9,5 +9,7 @@ use std::sync::OnceLock;
 /// Where they do not compile, with cargo's errors.
 pub fn release() -> &'static Programs {
     static BUILT: OnceLock<Programs> = OnceLock::new();
-    BUILT.get_or_init(|| build(Profile::Release, &["-p", "pylmd", "-p", "bench-echo", "-p", "bench-pass"]))
+    BUILT.get_or_init(|| {
+        build(Profile::Release, &["-p", "pylm-bench", "-p", "pylmd", "-p", "bench-echo", "-p", "bench-pass"])
+    })
 }

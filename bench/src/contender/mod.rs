@@ -114,10 +114,10 @@ impl Contender {
     /// Whether it can be measured here: other systems only where they are installed.
     pub fn is_present(self) -> bool {
         match self {
-            Contender::Nats
-            | Contender::JetstreamMemory
-            | Contender::JetstreamFile
-            | Contender::JetstreamSynced => peers::find("nats-server").is_some(),
+            Contender::Nats | Contender::JetstreamMemory | Contender::JetstreamFile => {
+                peers::find("nats-server").is_some()
+            }
+            Contender::JetstreamSynced => peers::nats_syncs(),
             Contender::Gearmand => peers::find("gearmand").is_some(),
             _ => true,
         }

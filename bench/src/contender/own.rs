@@ -19,6 +19,8 @@ pub enum With {
     Hooks,
     /// A journal, in its own working folder.
     Journal,
+    /// Time for functions that nobody offers.
+    Patience,
 }
 
 impl With {
@@ -27,6 +29,7 @@ impl With {
             With::Nothing => vec![],
             With::Hooks => vec!["--plugin".into(), programs::release().plugin("bench-pass").into()],
             With::Journal => vec!["--journal".into(), "journal".into()],
+            With::Patience => vec!["--function-wait".into(), "600".into()],
         }
     }
 }
@@ -57,21 +60,31 @@ pub fn wire(workload: Workload, hosts: u32) -> Result<Running> {
 
 /// Our client library, and worker hosts that run a plugin.
 pub fn native(workload: Workload, hosts: u32, with: With) -> Result<Running> {
-    let (node, db) = node(with)?;
-    let workers = (0..hosts).map(|number| host(&db, number, "bench-echo", 1)).collect();
-    let client = client("native-client", &db, workload)?;
-    Ok(Running { client, workers, node })
+    native_at(workload, hosts, with).map(|(running, _)| running)
 }
 
-/// A worker host that is ready, with one plugin.
-pub fn host(db: &str, number: u32, plugin: &str, slots: u32) -> Process {
-    let (program, plugin) = (programs::release().program("pylm-worker"), programs::release().plugin(plugin));
-    let name = format!("worker-{number}");
-    let plan = Process::plan(&name, program).args(["--db", db, "--name", &name]);
-    let plan = plan.args(["--slots", &slots.to_string()]).arg("--plugin").arg(plugin);
-    let host = plan.start();
+/// The same, with the address of the node.
+pub fn native_at(workload: Workload, hosts: u32, with: With) -> Result<(Running, String)> {
+    let (node, db) = node(with)?;
+    let workers = (0..hosts).map(|number| host(&db, number, 1, &[])).collect();
+    let client = client("native-client", &db, workload)?;
+    Ok((Running { client, workers, node }, db))
+}
+
+/// A worker host that is ready, with the plugin that echoes.
+pub fn host(db: &str, number: u32, slots: u32, arguments: &[&str]) -> Process {
+    let host = start_host(db, number, slots, arguments);
     host.wait_for_line(" ready ", START);
     host
+}
+
+/// A worker host that is being started.
+pub fn start_host(db: &str, number: u32, slots: u32, arguments: &[&str]) -> Process {
+    let (program, plugin) =
+        (programs::release().program("pylm-worker"), programs::release().plugin("bench-echo"));
+    let name = format!("worker-{number}");
+    let plan = Process::plan(&name, program).args(["--db", db, "--name", &name]).args(arguments);
+    plan.args(["--slots", &slots.to_string()]).arg("--plugin").arg(plugin).start()
 }
 
 fn client(which: &str, db: &str, workload: Workload) -> Result<Process> {

@@ -8,6 +8,7 @@ use pylm_tests::process::Process;
 use std::env;
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,23 @@ pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Whether there is a NATS server that can be told when to sync, as those from 2.10 on can.
+pub fn nats_syncs() -> bool {
+    let Some(output) =
+        find("nats-server").and_then(|program| Command::new(program).arg("--version").output().ok())
+    else {
+        return false;
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut version = said
+        .rsplit('v')
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|number| number.trim().parse::<u32>().ok());
+    (version.next().unwrap_or(0), version.next().unwrap_or(0)) >= (2, 10)
 }
 
 /// A NATS server with its queue group.

@@ -6,7 +6,6 @@
 mod baseline;
 mod callgrind;
 mod node;
-mod peer;
 mod pure;
 
 pub use pure::{Drive, drive};

@@ -1,8 +1,8 @@
 //! A node under callgrind, between peers in lockstep: so many messages are sent, worked on and given back, then the next ones.
 
 use super::callgrind;
-use super::peer::Peer;
 use crate::part::{CALL, ask};
+use crate::peer::{Peer, open};
 use crate::programs;
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -86,22 +86,7 @@ fn native(db: &str, steps: Steps, count: usize) -> Result<()> {
     let context = Context::new()?;
     let mut host = Peer::greet(&context, db, Role::Host, &["echo"])?;
     let mut client = Peer::greet(&context, db, Role::Client, &[])?;
-    client.say(&Record::Open {
-        job: 1,
-        identity: Uuid::new_v4(),
-        flags: 0,
-        pipeline: "",
-        function: CALL,
-        window: 32_768,
-        window_bytes: 64 << 20,
-        epoch: Uuid::nil(),
-        received: 0,
-        timeout: 0,
-        priority: 0,
-        retries: 0,
-    });
-    client.send()?;
-    client.hear(1, |record| Ok(usize::from(matches!(record, Record::Opened { .. }))))?;
+    open(&mut client, 1, CALL)?;
     let payload = Bytes::from(vec![0x5a; steps.size]);
     let mut leases = Vec::new();
     for step in 0..count {

@@ -55,6 +55,12 @@ impl Peer {
         Ok(())
     }
 
+    /// Reads and forgets what is here.
+    pub fn drain(&mut self) -> Result<()> {
+        while self.socket.recv(&mut self.frames)? {}
+        Ok(())
+    }
+
     /// Reads until `wanted` of what it is after have come; `count` tells how many a record is worth.
     pub fn hear(&mut self, wanted: usize, mut count: impl FnMut(&Record<'_>) -> Result<usize>) -> Result<()> {
         let mut heard = 0;
@@ -72,4 +78,24 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// Opens a job of a client, and waits until it is open.
+pub fn open(client: &mut Peer, job: u32, function: &str) -> Result<()> {
+    client.say(&Record::Open {
+        job,
+        identity: Uuid::new_v4(),
+        flags: 0,
+        pipeline: "",
+        function,
+        window: 32_768,
+        window_bytes: 64 << 20,
+        epoch: Uuid::nil(),
+        received: 0,
+        timeout: 0,
+        priority: 0,
+        retries: 0,
+    });
+    client.send()?;
+    client.hear(1, |record| Ok(usize::from(matches!(record, Record::Opened { .. }))))
 }
