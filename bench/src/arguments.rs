@@ -1,7 +1,10 @@
 //! The command line.
 
+use crate::cases::Cases;
 use crate::contender::Contender;
+use crate::full::Full;
 use crate::gateway::Gateway;
+use crate::instructions::{Drive, Instructions};
 use crate::part::Part;
 use crate::workload::Size;
 use clap::{Parser, Subcommand};
@@ -15,7 +18,7 @@ use std::path::PathBuf;
 #[command(name = "pylm-bench", version, max_term_width = 100, subcommand_negates_reqs = true)]
 pub struct Arguments {
     /// The sizes of payloads, of at least 8 bytes
-    #[arg(long, value_delimiter = ',', default_value = "16,1KiB,64KiB,1MiB", value_name = "SIZES")]
+    #[arg(long, value_delimiter = ',', default_value = "16,100,1KiB,10KiB,64KiB,1MiB", value_name = "SIZES")]
     pub sizes: Vec<Size>,
     /// How often each contender has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -44,6 +47,9 @@ pub struct Arguments {
     /// Write everything that was measured to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Draw the rates into this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
     /// Print ratios of disturbed measurements too
     #[arg(long)]
     pub force: bool,
@@ -55,14 +61,30 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
+impl Arguments {
+    /// The contenders that are asked for, and can be measured here.
+    pub fn present(&self) -> impl Iterator<Item = Contender> {
+        self.only.iter().copied().filter(|contender| contender.is_present())
+    }
+}
+
 /// What else is measured, and what this program is started again for.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One part of a contender, in a process of its own
     #[command(hide = true, subcommand)]
     Part(Part),
+    /// Measure single figures of our node, each beside what is asked of it
+    Cases(Cases),
+    /// Measure everything in one go, with every bar: throughput, times of single messages, and all cases
+    Full(Full),
     /// Measure the HTTP gateway beside a bare echo of axum, with wrk
     Gateway(Gateway),
+    /// Count instructions for each message, under callgrind, and compare them with what was written down
+    Instructions(Instructions),
+    /// One stage, so many times
+    #[command(hide = true)]
+    Drive(Drive),
 }
 
 fn seconds(text: &str) -> Result<f64, &'static str> {

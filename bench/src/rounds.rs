@@ -52,7 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<Run> {
         !cfg!(debug_assertions) || arguments.any_build,
         "a debug build measures nothing of worth; run with cargo run --release"
     );
-    arguments.only.iter().for_each(|contender| contender.prepare());
+    arguments.present().for_each(Contender::prepare);
+    for absent in arguments.only.iter().filter(|contender| !contender.is_present()) {
+        eprintln!("{absent} is not installed, and left out");
+    }
     let machine = Machine::look();
     eprintln!("{machine}");
     let (mut measurements, mut failures) = (Vec::new(), Vec::new());
@@ -84,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<Run> {
 }
 
 fn plans(arguments: &Arguments) -> impl Iterator<Item = Plan> {
-    let turns = arguments.sizes.iter().flat_map(|size| arguments.only.iter().map(move |who| (*size, *who)));
+    let turns = arguments.sizes.iter().flat_map(|size| arguments.present().map(move |who| (*size, who)));
     let turns: Vec<_> = turns.collect();
     (1..=arguments.rounds).flat_map(move |round| {
         turns.clone().into_iter().map(move |(size, contender)| {

@@ -27,8 +27,10 @@ fn the_ceiling_is_measured_and_written_down() {
     assert_eq!((measurements.len(), run["failures"].as_array().unwrap().len()), (4, 0), "{said}");
     for measurement in measurements {
         assert!(measurement["messages"].as_u64().unwrap() > 100, "{measurement}");
-        assert!(measurement["cpu"]["node"].as_f64().unwrap() > 0.0, "{measurement}");
     }
+    // The system counts a process's time in steps that are longer than a short run may need.
+    let cpu = |measurement: &Value| measurement["cpu"]["node"].as_f64().unwrap();
+    assert!(measurements.iter().map(cpu).sum::<f64>() > 0.0, "{measurements:?}");
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(table.lines().filter(|line| line.contains("| ceiling")).count(), 4, "{table}");
 }

@@ -48,14 +48,27 @@ pub struct PalmMessage<'a> {
     pub tracking: Option<Tracking>,
 }
 
-impl<'a> PalmMessage<'a> {
+/// The fields of a PalmMessage as they came, strings not looked at: for who knows them already, or does not need them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are those of PalmMessage")]
+pub struct PalmFields<'a> {
+    pub pipeline: &'a [u8],
+    pub client: &'a [u8],
+    pub stage: i64,
+    pub function: &'a [u8],
+    pub cache: &'a [u8],
+    pub payload: &'a [u8],
+    pub tracking: Option<Tracking>,
+}
+
+impl<'a> PalmFields<'a> {
     /// Reads a message; fields that are not known are passed over.
     ///
     /// # Errors
-    /// When the bytes are not a PalmMessage: cut short, a wrong wire type, a string that is not UTF-8.
+    /// When the bytes are not a PalmMessage: cut short, or a wrong wire type.
     #[inline]
-    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut message = PalmMessage::default();
+    pub fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut message = PalmFields::default();
         let (mut lease, mut node) = (None, None);
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
@@ -65,11 +78,11 @@ impl<'a> PalmMessage<'a> {
             let is = |expected| if wire == expected { Ok(()) } else { Err(DecodeError::WireType(field)) };
             match field {
                 0 => return Err(DecodeError::Value),
-                PIPELINE => (is(LENGTH)?, message.pipeline = reader.string()?).1,
-                CLIENT => (is(LENGTH)?, message.client = reader.string()?).1,
+                PIPELINE => (is(LENGTH)?, message.pipeline = reader.bytes()?).1,
+                CLIENT => (is(LENGTH)?, message.client = reader.bytes()?).1,
                 STAGE => (is(VARINT)?, message.stage = reader.varint()?.cast_signed()).1,
-                FUNCTION => (is(LENGTH)?, message.function = reader.string()?).1,
-                CACHE => (is(LENGTH)?, message.cache = reader.string()?).1,
+                FUNCTION => (is(LENGTH)?, message.function = reader.bytes()?).1,
+                CACHE => (is(LENGTH)?, message.cache = reader.bytes()?).1,
                 PAYLOAD => (is(LENGTH)?, message.payload = reader.bytes()?).1,
                 LEASE if wire == FIXED64 => lease = Some(fixed64(&mut reader)?),
                 NODE if wire == FIXED64 => node = Some(fixed64(&mut reader)?),
@@ -80,13 +93,71 @@ impl<'a> PalmMessage<'a> {
         Ok(message)
     }
 
-    /// Where `payload` lies in the bytes that this message was decoded from.
+    /// The message, its strings looked at.
+    ///
+    /// # Errors
+    /// When a string is not UTF-8.
+    pub fn check(self) -> Result<PalmMessage<'a>, DecodeError> {
+        let string = |bytes| std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8);
+        Ok(PalmMessage {
+            pipeline: string(self.pipeline)?,
+            client: string(self.client)?,
+            stage: self.stage,
+            function: string(self.function)?,
+            cache: string(self.cache)?,
+            payload: self.payload,
+            tracking: self.tracking,
+        })
+    }
+
+    /// The fields that all messages of a stream have in common, at the end of `out`.
+    #[inline]
+    pub fn encode_head(&self, out: &mut Vec<u8>) {
+        bytes(PIPELINE, self.pipeline, out);
+        bytes(CLIENT, self.client, out);
+        if self.stage != 0 {
+            tag(STAGE, VARINT, out);
+            varint::write(self.stage.cast_unsigned(), out);
+        }
+        bytes(FUNCTION, self.function, out);
+    }
+
+    /// The other fields, behind those of [`encode_head`](Self::encode_head).
+    #[inline]
+    pub fn encode_tail(&self, out: &mut Vec<u8>) {
+        bytes(CACHE, self.cache, out);
+        bytes(PAYLOAD, self.payload, out);
+        if let Some(tracking) = self.tracking {
+            tag(LEASE, FIXED64, out);
+            out.extend_from_slice(&tracking.lease.to_le_bytes());
+            tag(NODE, FIXED64, out);
+            out.extend_from_slice(&tracking.node.to_le_bytes());
+        }
+    }
+
+    /// Where `payload` lies in the bytes that the message was read from.
     pub fn payload_range(&self, bytes: &'a [u8]) -> Range<usize> {
         if self.payload.is_empty() {
             return 0..0;
         }
         let start = self.payload.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
         start..start + self.payload.len()
+    }
+}
+
+impl<'a> PalmMessage<'a> {
+    /// Reads a message; fields that are not known are passed over.
+    ///
+    /// # Errors
+    /// When the bytes are not a PalmMessage: cut short, a wrong wire type, a string that is not UTF-8.
+    #[inline]
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        PalmFields::read(bytes)?.check()
+    }
+
+    /// Where `payload` lies in the bytes that this message was decoded from.
+    pub fn payload_range(&self, bytes: &'a [u8]) -> Range<usize> {
+        PalmFields { payload: self.payload, ..PalmFields::default() }.payload_range(bytes)
     }
 
     /// The message as bytes, in the order of the field numbers; defaults are left out, as proto3 does.
@@ -99,20 +170,20 @@ impl<'a> PalmMessage<'a> {
     /// As [`encode`](Self::encode), at the end of `out`.
     #[inline]
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        string(PIPELINE, self.pipeline, out);
-        string(CLIENT, self.client, out);
-        if self.stage != 0 {
-            tag(STAGE, VARINT, out);
-            varint::write(self.stage.cast_unsigned(), out);
-        }
-        string(FUNCTION, self.function, out);
-        string(CACHE, self.cache, out);
-        bytes(PAYLOAD, self.payload, out);
-        if let Some(tracking) = self.tracking {
-            tag(LEASE, FIXED64, out);
-            out.extend_from_slice(&tracking.lease.to_le_bytes());
-            tag(NODE, FIXED64, out);
-            out.extend_from_slice(&tracking.node.to_le_bytes());
+        let fields = self.fields();
+        fields.encode_head(out);
+        fields.encode_tail(out);
+    }
+
+    fn fields(&self) -> PalmFields<'a> {
+        PalmFields {
+            pipeline: self.pipeline.as_bytes(),
+            client: self.client.as_bytes(),
+            stage: self.stage,
+            function: self.function.as_bytes(),
+            cache: self.cache.as_bytes(),
+            payload: self.payload,
+            tracking: self.tracking,
         }
     }
 
@@ -163,11 +234,6 @@ fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
         varint::write(value.len() as u64, out);
         out.extend_from_slice(value);
     }
-}
-
-#[inline]
-fn string(field: u32, value: &str, out: &mut Vec<u8>) {
-    bytes(field, value.as_bytes(), out);
 }
 
 #[inline]

@@ -1,12 +1,14 @@
 //! The contenders: what can stand between a client and its workers.
 
 mod forwarder;
-mod own;
+pub mod own;
+mod peers;
 mod python;
 
 use crate::workload::Workload;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use peers::Keeping;
 use pylm_tests::process::{Plan, Process};
 use serde::{Deserialize, Serialize};
 use std::env::current_exe;
@@ -28,16 +30,44 @@ pub enum Contender {
     Wire,
     /// Our node, with our client library and two worker hosts that run a plugin
     Native,
+    /// The same, with scatter and gather hooks that pass on what they get
+    NativeHooks,
+    /// The same as native, with a journal
+    NativeJournal,
     /// Our node, with an unmodified Python client and workers
     PythonPeers,
     /// Python pylm as it is installed: Master, workers and client
     Python,
+    /// NATS without JetStream: a queue group, nothing kept
+    Nats,
+    /// JetStream with a stream in memory, and explicit acknowledgements
+    JetstreamMemory,
+    /// The same, in files that are synced by NATS's default, every two minutes
+    JetstreamFile,
+    /// The same, in files that are synced for each message
+    JetstreamSynced,
+    /// gearmand, without a queue on disk
+    Gearmand,
 }
 
 impl Contender {
     /// Those that are measured when nothing else is said.
-    pub const DEFAULT: [Contender; 5] =
-        [Contender::Ceiling, Contender::CeilingPalm, Contender::Wire, Contender::Native, Contender::Python];
+    pub const DEFAULT: [Contender; 14] = [
+        Contender::Ceiling,
+        Contender::CeilingCopying,
+        Contender::CeilingPalm,
+        Contender::Wire,
+        Contender::Native,
+        Contender::NativeHooks,
+        Contender::NativeJournal,
+        Contender::PythonPeers,
+        Contender::Python,
+        Contender::Nats,
+        Contender::JetstreamMemory,
+        Contender::JetstreamFile,
+        Contender::JetstreamSynced,
+        Contender::Gearmand,
+    ];
 
     /// What the others are compared with when nothing else is said: frames of the bare payload, and frames as pylm's wire
     /// has them, which are some 90 bytes longer.
@@ -45,7 +75,7 @@ impl Contender {
 
     /// Builds and installs what it needs, so that nothing is built while others are measured.
     pub fn prepare(self) {
-        if matches!(self, Contender::Wire | Contender::Native | Contender::PythonPeers) {
+        if self.is_ours() {
             crate::programs::release();
         }
         if self.is_python() {
@@ -63,15 +93,40 @@ impl Contender {
             Contender::CeilingCopying => forwarder::start(forwarder::Frames::Copied, workload, hosts),
             Contender::CeilingPalm => forwarder::start(forwarder::Frames::Palm, workload, hosts),
             Contender::Wire => own::wire(workload, hosts),
-            Contender::Native => own::native(workload, hosts),
+            Contender::Native => own::native(workload, hosts, own::With::Nothing),
+            Contender::NativeHooks => own::native(workload, hosts, own::With::Hooks),
+            Contender::NativeJournal => own::native(workload, hosts, own::With::Journal),
             Contender::PythonPeers => python::peers_of_ours(workload, hosts),
             Contender::Python => python::master(workload, hosts),
+            Contender::Nats => peers::nats(Keeping::Nothing, workload, hosts),
+            Contender::JetstreamMemory => peers::nats(Keeping::Memory, workload, hosts),
+            Contender::JetstreamFile => peers::nats(Keeping::File, workload, hosts),
+            Contender::JetstreamSynced => peers::nats(Keeping::Synced, workload, hosts),
+            Contender::Gearmand => peers::gearmand(workload, hosts),
         }
     }
 
     /// A Python client's window is narrower: past 1,000 waiting results a pylm Master drops them in silence.
     pub fn window(self, window: u32) -> u32 {
         if self.is_python() { window.min(500) } else { window }
+    }
+
+    /// Whether it can be measured here: other systems only where they are installed.
+    pub fn is_present(self) -> bool {
+        match self {
+            Contender::Nats | Contender::JetstreamMemory | Contender::JetstreamFile => {
+                peers::find("nats-server").is_some()
+            }
+            Contender::JetstreamSynced => peers::nats_syncs(),
+            Contender::Gearmand => peers::find("gearmand").is_some(),
+            _ => true,
+        }
+    }
+
+    /// Whether it has a node of ours.
+    fn is_ours(self) -> bool {
+        use Contender::{Native, NativeHooks, NativeJournal, PythonPeers, Wire};
+        matches!(self, Wire | Native | NativeHooks | NativeJournal | PythonPeers)
     }
 
     fn is_python(self) -> bool {

@@ -7,20 +7,46 @@ use anyhow::{Context as _, Result};
 use pylm_tests::address::ANY_PORT;
 use pylm_tests::process::Process;
 use pylm_tests::ready::Ready;
+use std::ffi::OsString;
 use uuid::Uuid;
 
+/// What a node has beside the way of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum With {
+    /// Nothing.
+    Nothing,
+    /// Scatter and gather hooks that pass on what they get.
+    Hooks,
+    /// A journal, in its own working folder.
+    Journal,
+    /// Time for functions that nobody offers.
+    Patience,
+}
+
+impl With {
+    fn arguments(self) -> Vec<OsString> {
+        match self {
+            With::Nothing => vec![],
+            With::Hooks => vec!["--plugin".into(), programs::release().plugin("bench-pass").into()],
+            With::Journal => vec!["--journal".into(), "journal".into()],
+            With::Patience => vec!["--function-wait".into(), "600".into()],
+        }
+    }
+}
+
 /// A node that is ready, and the address that its peers are given.
-pub fn node() -> Result<(Process, String)> {
+pub fn node(with: With) -> Result<(Process, String)> {
     let flags = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
     let addresses = flags.map(|flag| [flag, ANY_PORT]).concat();
-    let node = Process::plan("pylmd", programs::release().program("pylmd")).args(addresses).start();
+    let node = Process::plan("pylmd", programs::release().program("pylmd")).args(addresses);
+    let node = node.args(with.arguments()).start();
     let ready = Ready::parse(&node.wait_for_line(" ready ", START)).context("not a ready line")?;
     Ok((node, ready.field("db")))
 }
 
 /// Peers in Rust that speak pylm's wire.
 pub fn wire(workload: Workload, hosts: u32) -> Result<Running> {
-    let (node, db) = node()?;
+    let (node, db) = node(With::Nothing)?;
     let workers = (0..hosts)
         .map(|number| {
             let worker = part(&format!("worker {number}"), "palm-worker", &[format!("--db={db}")])?.start();
@@ -33,22 +59,32 @@ pub fn wire(workload: Workload, hosts: u32) -> Result<Running> {
 }
 
 /// Our client library, and worker hosts that run a plugin.
-pub fn native(workload: Workload, hosts: u32) -> Result<Running> {
-    let (node, db) = node()?;
+pub fn native(workload: Workload, hosts: u32, with: With) -> Result<Running> {
+    native_at(workload, hosts, with).map(|(running, _)| running)
+}
+
+/// The same, with the address of the node.
+pub fn native_at(workload: Workload, hosts: u32, with: With) -> Result<(Running, String)> {
+    let (node, db) = node(with)?;
+    let workers = (0..hosts).map(|number| host(&db, number, 1, &[])).collect();
+    let client = client("native-client", &db, workload)?;
+    Ok((Running { client, workers, node }, db))
+}
+
+/// A worker host that is ready, with the plugin that echoes.
+pub fn host(db: &str, number: u32, slots: u32, arguments: &[&str]) -> Process {
+    let host = start_host(db, number, slots, arguments);
+    host.wait_for_line(" ready ", START);
+    host
+}
+
+/// A worker host that is being started.
+pub fn start_host(db: &str, number: u32, slots: u32, arguments: &[&str]) -> Process {
     let (program, plugin) =
         (programs::release().program("pylm-worker"), programs::release().plugin("bench-echo"));
-    let workers: Vec<Process> = (0..hosts)
-        .map(|number| {
-            let name = format!("worker-{number}");
-            let plan = Process::plan(&name, program).args(["--db", &db, "--name", &name, "--slots", "1"]);
-            plan.args(["--plugin".as_ref(), plugin.as_os_str()]).start()
-        })
-        .collect();
-    for worker in &workers {
-        worker.wait_for_line(" ready ", START);
-    }
-    let client = client("native-client", &db, workload)?;
-    Ok(Running { client, workers, node })
+    let name = format!("worker-{number}");
+    let plan = Process::plan(&name, program).args(["--db", db, "--name", &name]).args(arguments);
+    plan.args(["--slots", &slots.to_string()]).arg("--plugin").arg(plugin).start()
 }
 
 fn client(which: &str, db: &str, workload: Workload) -> Result<Process> {

@@ -21,7 +21,7 @@ pub fn master(workload: Workload, hosts: u32) -> Result<Running> {
 
 /// Our node.
 pub fn peers_of_ours(workload: Workload, hosts: u32) -> Result<Running> {
-    let (node, db) = own::node()?;
+    let (node, db) = own::node(own::With::Nothing)?;
     let workers = workers(&db, hosts);
     Ok(Running { client: client(&db, workload), workers, node })
 }

@@ -6,13 +6,16 @@
 mod directory;
 mod flight;
 mod forwarder;
+mod gearman;
 mod http_echo;
 mod link;
 mod load;
 mod native;
+mod nats;
 mod palm;
 mod raw;
 
+pub use directory::ask;
 pub use load::{MEASURED, MEASURING, Report, SETTLED};
 
 use crate::workload::Workload;
@@ -43,6 +46,14 @@ pub enum Part {
     PalmClient(Client),
     /// A client that speaks the native protocol, through the client library.
     NativeClient(Client),
+    /// A worker of a NATS server.
+    NatsWorker(NatsWorker),
+    /// A client of a NATS server.
+    NatsClient(Client),
+    /// A worker of a gearmand.
+    GearmanWorker(GearmanWorker),
+    /// A client of a gearmand.
+    GearmanClient(Client),
     /// An HTTP server that gives back each body.
     HttpEcho,
 }
@@ -72,6 +83,23 @@ pub struct Worker {
     db: Option<String>,
 }
 
+/// What a NATS worker is told.
+#[derive(Debug, Args)]
+pub struct NatsWorker {
+    #[arg(long)]
+    server: String,
+    /// Messages come from a stream, and are acknowledged
+    #[arg(long)]
+    streams: bool,
+}
+
+/// What a gearman worker is told.
+#[derive(Debug, Args)]
+pub struct GearmanWorker {
+    #[arg(long)]
+    server: String,
+}
+
 /// What a client is told: addresses, or where to ask for them, and what to do.
 #[derive(Debug, Args)]
 pub struct Client {
@@ -84,6 +112,9 @@ pub struct Client {
     /// The client's id, the topic of its results
     #[arg(long)]
     topic: String,
+    /// How a NATS stream is to keep messages
+    #[arg(long)]
+    stream: Option<String>,
     #[command(flatten)]
     workload: Workload,
 }
@@ -98,6 +129,12 @@ pub fn run(part: Part) -> Result<()> {
         Part::RawClient(options) => load::run(&mut raw::RawLink::new(&options)?, options.workload),
         Part::PalmWorker(options) => palm::work(&options),
         Part::PalmClient(options) => load::run(&mut palm::PalmLink::new(&options)?, options.workload),
+        Part::NatsWorker(options) => nats::work(&options),
+        Part::NatsClient(options) => load::run(&mut nats::NatsLink::new(&options)?, options.workload),
+        Part::GearmanWorker(options) => gearman::work(&options.server),
+        Part::GearmanClient(options) => {
+            load::run(&mut gearman::GearmanLink::new(&options)?, options.workload)
+        }
         Part::HttpEcho => http_echo::run(),
         Part::NativeClient(options) => load::run(&mut native::NativeLink::new(&options)?, options.workload),
     }

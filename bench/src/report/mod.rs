@@ -1,10 +1,14 @@
 //! What a run says in the end: a table to read, and everything as JSON.
 
+mod bars;
+mod chart;
 mod summary;
 mod table;
 
-pub use summary::{Summary, summarize};
-pub use table::print;
+pub use bars::{Judged, judge, references};
+pub use chart::svg;
+pub use summary::{Ratio, Summary, summarize};
+pub use table::{figure, print};
 
 use crate::rounds::Run;
 use anyhow::{Context as _, Result};

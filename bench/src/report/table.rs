@@ -95,7 +95,7 @@ fn ratio(row: &Summary, to: Contender, force: bool) -> String {
 }
 
 /// With as many digits as are worth reading.
-fn figure(figure: f64) -> String {
+pub fn figure(figure: f64) -> String {
     match figure {
         small if small < 10.0 => format!("{small:.2}"),
         middle if middle < 100.0 => format!("{middle:.1}"),

@@ -5,10 +5,12 @@ use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
+use super::native::stream::Output;
 use super::router::Router;
 use crate::supervisor::jittered;
+use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
-use pylm_protocol::palm::{PalmMessage, Tracking};
+use pylm_protocol::palm::{PalmFields, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
 use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
@@ -27,18 +29,17 @@ impl Router {
             return;
         }
         self.undispatched = false;
-        let Router { ledger, hosts, sessions, workers, run_mark, scratch, .. } = self;
+        let Router { ledger, hosts, sessions, workers, run_mark, pen, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
             Some(Host::Native(host)) => host.assign(&assignment, now, sessions),
             Some(Host::Pylm(port)) => {
                 let part = assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
-                workers[*port]
-                    .push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), scratch));
+                workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), pen));
             }
             Some(Host::Subscribers(subscribers)) => {
                 let part = assignment.part;
-                subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, scratch));
+                subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, pen));
             }
             None => {}
         });
@@ -50,6 +51,26 @@ impl Router {
         if let Some(passed) = self.ledger.result(host, lease, result) {
             self.gather(passed);
         }
+    }
+
+    /// A lease was ended by its only result, which is all of a native client's message: it is on its way out. Gives the result back
+    /// where there is more to it.
+    #[inline]
+    pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
+        if self.config.pipelined || !self.followed.is_empty() {
+            return Err(payload);
+        }
+        let Some(job) = self.ledger.whole_part(host, lease).map(|part| part.job) else { return Err(payload) };
+        let Some(Client::Native(stream)) = self.clients.get_mut(job) else { return Err(payload) };
+        if payload.len() as u64 > stream.max_message.min(self.config.max_message) {
+            return Err(payload);
+        }
+        let Some(message) = self.ledger.reply(host, lease) else { return Err(payload) };
+        stream.push(Output::Reply { number: message.number, payload });
+        self.undispatched = true;
+        self.room_made |= !self.starved.is_empty();
+        self.touch(job);
+        Ok(())
     }
 
     /// A lease was ended by its host.
@@ -166,7 +187,8 @@ impl Router {
         let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
             return self.garbage("worker-pull", "a message of several frames");
         };
-        let palm = match PalmMessage::decode(&frame) {
+        // Its strings are those that were sent.
+        let palm = match PalmFields::read(&frame) {
             Ok(palm) => palm,
             Err(error) => return self.garbage("worker-pull", &error.to_string()),
         };

@@ -58,7 +58,7 @@ impl Router {
             Some(Client::Pylm(stream)) => {
                 let max = self.config.max_message;
                 if length <= max {
-                    stream.push(result.to_palm(identity, None, &mut self.scratch));
+                    stream.push(result.to_palm(identity, None, &mut self.pen));
                 }
                 max
             }
@@ -124,7 +124,7 @@ impl Router {
             Some(Client::Followed(stream)) => stream.push(failed()),
             Some(Client::Pylm(stream)) => {
                 let error = Message { header: Arc::clone(&stream.header), cache: None, payload: PYLM_ERROR };
-                stream.push(error.to_palm(Identity { number, part: 0 }, None, &mut self.scratch));
+                stream.push(error.to_palm(Identity { number, part: 0 }, None, &mut self.pen));
             }
             None => {}
         }

@@ -7,7 +7,7 @@ use super::pylm::clients::PylmStream;
 use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
-use pylm_protocol::palm::PalmMessage;
+use pylm_protocol::palm::{PalmFields, PalmMessage};
 use pylm_transport::{Frame, Frames, MonitorEventKind};
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,37 +20,33 @@ impl Router {
         let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
             return self.garbage("pull", "a message of several frames");
         };
-        let palm = match PalmMessage::decode(&frame) {
+        let palm = match PalmFields::read(&frame) {
             Ok(palm) if !palm.client.is_empty() => palm,
             Ok(_) => return self.garbage("pull", "a message without a client"),
             Err(error) => return self.garbage("pull", &error.to_string()),
         };
         let call = if line == 0 { 0 } else { self.lines[line].calls.begun };
-        let known = self.directory.find(palm.client, palm.pipeline);
-        let of_this_call = |job: &JobKey| matches!(self.clients.get(*job), Some(Client::Pylm(stream)) if stream.call == call);
-        let job = match known.filter(of_this_call) {
-            Some(job) => job,
-            None => self.open_pylm((line, call), &palm, now),
+        let cache = if palm.cache.is_empty() { Ok(None) } else { std::str::from_utf8(palm.cache).map(Some) };
+        let (job, cache) = match (self.job_of_the_last(call, &palm), cache) {
+            (Some(job), Ok(cache)) => (job, cache),
+            _ => match palm.check() {
+                Ok(palm) => {
+                    (self.job_of(line, call, &palm, now), Some(palm.cache).filter(|key| !key.is_empty()))
+                }
+                Err(error) => return self.garbage("pull", &error.to_string()),
+            },
         };
         let Some(Client::Pylm(stream)) = self.clients.get_mut(job) else { return };
         stream.active = now;
-        let header = &stream.header;
-        if header.function.as_str() != palm.function || header.stage != palm.stage {
-            stream.header = Arc::new(Header {
-                function: palm.function.into(),
-                stage: palm.stage,
-                ..Header::clone(header)
-            });
-        }
         let number = stream.next;
         stream.next += 1;
         let header = Arc::clone(&stream.header);
-        let cache = (!palm.cache.is_empty()).then(|| palm.cache.into());
+        let cache = cache.map(Arc::from);
         let max = self.config.max_message;
         let refused = if palm.payload.len() as u64 > max {
             Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))
         } else {
-            self.function_of(&header).err()
+            stream.function.as_ref().err().cloned()
         };
         let payload = payload_of(palm.payload_range(&frame), frame);
         let message = Message { header, cache, payload };
@@ -58,6 +54,40 @@ impl Router {
         line.open += 1;
         line.open_bytes += message.payload.len() as u64;
         self.accept(job, number, message, refused, None, now);
+    }
+
+    /// The job of the message that came last, where this one is of the same and calls the same.
+    fn job_of_the_last(&self, call: u64, palm: &PalmFields<'_>) -> Option<JobKey> {
+        let job = self.directory.last(palm.client, palm.pipeline)?;
+        let Some(Client::Pylm(stream)) = self.clients.get(job) else { return None };
+        let header = &stream.header;
+        let same = header.function.as_bytes() == palm.function && header.stage == palm.stage;
+        (stream.call == call && same).then_some(job)
+    }
+
+    /// The job of a message, with its header as this message has it.
+    fn job_of(&mut self, line: usize, call: u64, palm: &PalmMessage<'_>, now: Instant) -> JobKey {
+        let known = self.directory.find(palm.client, palm.pipeline);
+        let of_this_call = |job: &JobKey| matches!(self.clients.get(*job), Some(Client::Pylm(stream)) if stream.call == call);
+        let job = match known.filter(of_this_call) {
+            Some(job) => job,
+            None => self.open_pylm((line, call), palm, now),
+        };
+        let Some(Client::Pylm(stream)) = self.clients.get(job) else { return job };
+        let header = &stream.header;
+        if header.function.as_str() != palm.function || header.stage != palm.stage {
+            let header = Arc::new(Header {
+                function: palm.function.into(),
+                stage: palm.stage,
+                ..Header::clone(header)
+            });
+            let function = self.function_of(&header).map(Box::from);
+            if let Some(Client::Pylm(stream)) = self.clients.get_mut(job) {
+                stream.header = header;
+                stream.function = function;
+            }
+        }
+        job
     }
 
     /// A pylm client has begun something new.
@@ -70,8 +100,9 @@ impl Router {
             job: Uuid::new_v4(),
             ..Header::default()
         });
+        let function = self.function_of(&header).map(Box::from);
         let job = self.ledger.open_job(Terms::default());
-        let stream = PylmStream::new(palm.client, palm.pipeline, line, header, now);
+        let stream = PylmStream::new(palm.client, palm.pipeline, line, header, function, now);
         self.clients.insert(job, Client::Pylm(stream));
         self.directory.insert(palm.client, palm.pipeline, job);
         job
@@ -136,6 +167,11 @@ impl Router {
         let header = Arc::clone(&part.header);
         let function = match client {
             Client::Native(stream) if Arc::ptr_eq(&stream.header, &header) => &*stream.function,
+            Client::Pylm(PylmStream { header: known, function: Ok(function), .. })
+                if Arc::ptr_eq(known, &header) =>
+            {
+                &**function
+            }
             _ => match self.function_of(&header) {
                 Ok(function) => function,
                 Err((code, text)) => return self.fail(key, code, &text),

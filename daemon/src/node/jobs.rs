@@ -32,7 +32,7 @@ impl Router {
                 self.jobs_by_identity.remove(&stream.identity);
                 self.keep(Record::Closed { job: stream.identity });
                 if let Some(session) = stream.session.and_then(|session| self.sessions.get_mut(session)) {
-                    session.jobs.remove(&stream.number);
+                    session.jobs.remove(stream.number);
                 }
             }
             Some(Client::Pylm(stream)) => {

@@ -1,10 +1,11 @@
 //! The one value that travels the whole way through a node.
 
 use bytes::Bytes;
-use pylm_protocol::palm::{Call, PalmMessage, Tracking};
+use pylm_protocol::palm::{Call, PalmFields, Tracking};
 use pylm_transport::Frame;
 use std::sync::Arc;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// Text as shared bytes, which hooks and frames take without a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +15,11 @@ impl Name {
     /// The text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The text's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The text's bytes, shared.
@@ -71,30 +77,72 @@ impl Message {
         Message { header: Arc::clone(&self.header), cache: self.cache.clone(), payload }
     }
 
-    /// The message as a PalmMessage, in a frame; `scratch` is room to write in.
-    pub fn to_palm(&self, identity: Identity, tracking: Option<Tracking>, scratch: &mut Vec<u8>) -> Frame {
-        let mut own_key = [0; CACHE_KEY];
+    /// The message as a PalmMessage, in a frame.
+    pub fn to_palm(&self, identity: Identity, tracking: Option<Tracking>, pen: &mut Pen) -> Frame {
+        pen.hold(&self.header);
+        let Pen { head, key, out, .. } = pen;
         let cache = match &self.cache {
-            Some(key) => key,
-            None => identity.write_cache_key(self.header.job, &mut own_key),
+            Some(cache) => cache.as_bytes(),
+            None => identity.write_behind_job(key),
         };
-        let palm = PalmMessage {
-            pipeline: self.header.pipeline.as_str(),
-            client: self.header.client.as_str(),
-            stage: self.header.stage,
-            function: self.header.function.as_str(),
-            cache,
-            payload: &self.payload,
-            tracking,
-        };
+        let palm = PalmFields { cache, payload: &self.payload, tracking, ..PalmFields::default() };
         if self.payload.len() >= LARGE {
-            return Frame::from_vec(palm.encode());
+            let mut out = Vec::with_capacity(head.len() + cache.len() + self.payload.len() + TAIL);
+            out.extend_from_slice(head);
+            palm.encode_tail(&mut out);
+            return Frame::from_vec(out);
         }
-        scratch.clear();
-        palm.encode_into(scratch);
-        Frame::copy_from(scratch)
+        out.clear();
+        out.extend_from_slice(head);
+        palm.encode_tail(out);
+        Frame::copy_from(out)
     }
 }
+
+/// Writes PalmMessages. What the messages of one header have in common is written once for all that follow each other.
+#[derive(Debug)]
+pub struct Pen {
+    /// The header that was written last.
+    header: Option<Arc<Header>>,
+    /// Its fields.
+    head: Vec<u8>,
+    /// A cache key that begins with its job.
+    key: [u8; CACHE_KEY],
+    /// Room to write in.
+    out: Vec<u8>,
+}
+
+impl Default for Pen {
+    fn default() -> Self {
+        Pen { header: None, head: Vec::new(), key: [0; CACHE_KEY], out: Vec::new() }
+    }
+}
+
+impl Pen {
+    #[inline]
+    fn hold(&mut self, header: &Arc<Header>) {
+        if self.header.as_ref().is_none_or(|held| !Arc::ptr_eq(held, header)) {
+            self.write_head(header);
+        }
+    }
+
+    fn write_head(&mut self, header: &Arc<Header>) {
+        self.head.clear();
+        let palm = PalmFields {
+            pipeline: header.pipeline.as_bytes(),
+            client: header.client.as_bytes(),
+            stage: header.stage,
+            function: header.function.as_bytes(),
+            ..PalmFields::default()
+        };
+        palm.encode_head(&mut self.head);
+        header.job.as_hyphenated().encode_lower(&mut self.key);
+        self.header = Some(Arc::clone(header));
+    }
+}
+
+/// More than tags, lengths and tracking of a PalmMessage take behind its head.
+const TAIL: usize = 64;
 
 /// Payloads from this size on are written where they stay, smaller ones are copied once more, which is less than an allocation.
 const LARGE: usize = 16 << 10;
@@ -111,11 +159,15 @@ pub struct Identity {
 impl Identity {
     /// The cache key of a message that was given none: `JOB/NUMBER/PART`, the same whenever it is run.
     pub fn cache_key(self, job: Uuid) -> String {
-        self.write_cache_key(job, &mut [0; CACHE_KEY]).to_owned()
+        let mut key = [0; CACHE_KEY];
+        job.as_hyphenated().encode_lower(&mut key);
+        String::from_utf8_lossy(self.write_behind_job(&mut key)).into_owned()
     }
 
-    fn write_cache_key(self, job: Uuid, key: &mut [u8; CACHE_KEY]) -> &str {
-        let mut end = job.as_hyphenated().encode_lower(key).len();
+    /// The cache key, where the job is written already.
+    #[inline]
+    fn write_behind_job(self, key: &mut [u8; CACHE_KEY]) -> &[u8] {
+        let mut end = Hyphenated::LENGTH;
         for number in [self.number, self.part] {
             key[end] = b'/';
             let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
@@ -126,12 +178,12 @@ impl Identity {
             }
             end += 1 + digits;
         }
-        std::str::from_utf8(&key[..end]).unwrap_or_default()
+        &key[..end]
     }
 }
 
 /// The longest cache key of this form: a UUID and two numbers.
-const CACHE_KEY: usize = 36 + 2 * 21;
+const CACHE_KEY: usize = Hyphenated::LENGTH + 2 * 21;
 
 #[cfg(test)]
 mod tests {

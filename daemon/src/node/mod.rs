@@ -19,6 +19,8 @@ mod ingress;
 mod jobs;
 mod keeper;
 mod ledger;
+#[doc(hidden)]
+pub mod measured;
 mod message;
 mod native;
 mod program;

@@ -10,6 +10,7 @@ use super::gather::Gatherer;
 use super::hosts::Host;
 use super::keeper::Keeper;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
+use super::message::Pen;
 use super::native::sessions::Sessions;
 use super::pylm::clients::{Directory, Line};
 use super::pylm::ports::Ports;
@@ -89,8 +90,8 @@ pub struct Router {
     pub(super) frames: Frames,
     /// The same for what earlier nodes send.
     pub(super) followed_frames: Frames,
-    /// Room to write messages in.
-    pub(crate) scratch: Vec<u8>,
+    /// Writes messages to pylm peers.
+    pub(crate) pen: Pen,
     /// Room for leases that an answer closes.
     pub(crate) closed: Vec<LeaseKey>,
     // Last, so that every socket is closed before it.
@@ -179,7 +180,7 @@ impl Router {
             inbox,
             frames: Frames::new(),
             followed_frames: Frames::new(),
-            scratch: Vec::new(),
+            pen: Pen::default(),
             closed: Vec::new(),
             context,
         };

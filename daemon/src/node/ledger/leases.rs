@@ -176,27 +176,8 @@ impl Ledger {
             return Ended::Nothing;
         }
         let Some(lease) = self.leases.remove(key) else { return Ended::Nothing };
-        if lease.out
-            && let Some(credit) = self.hosts.get_mut(host)
-        {
-            credit.give_back(lease.bytes, lease.asked_back);
-            credit.moved = self.clock.0;
-        }
-        let took = self.clock.since(lease.since);
-        if end == LeaseEnd::Released {
-            self.activity.released += 1;
-        } else {
-            self.activity.leases.add(took);
-        }
+        self.close_lease(&lease, end == LeaseEnd::Released);
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
-        if end != LeaseEnd::Released {
-            if let Some(job) = self.jobs.get_mut(part.job) {
-                job.moved = self.clock.0;
-            }
-            if let Some(function) = self.functions.get_mut(part.function) {
-                function.longest = function.longest.max(took);
-            }
-        }
         let results = match end {
             LeaseEnd::Done(results) => results,
             LeaseEnd::Quiet => lease.results,
@@ -237,6 +218,30 @@ impl Ledger {
         let held = own.map(|(_, place, payload)| part.pass(&place, follower, true, payload)).collect();
         self.retire_part(lease.part, key, abandoned);
         Ended::Done { held, message }
+    }
+
+    /// Gives a host its credit back for a lease that has ended, and takes note of the time that it took.
+    #[inline]
+    pub(super) fn close_lease(&mut self, lease: &Lease, released: bool) {
+        if lease.out
+            && let Some(credit) = self.hosts.get_mut(lease.host)
+        {
+            credit.give_back(lease.bytes, lease.asked_back);
+            credit.moved = self.clock.0;
+        }
+        if released {
+            self.activity.released += 1;
+            return;
+        }
+        let took = self.clock.since(lease.since);
+        self.activity.leases.add(took);
+        let Some(part) = self.parts.get(lease.part) else { return };
+        if let Some(job) = self.jobs.get_mut(part.job) {
+            job.moved = self.clock.0;
+        }
+        if let Some(function) = self.functions.get_mut(part.function) {
+            function.longest = function.longest.max(took);
+        }
     }
 
     /// The part of a lease that is out, for what its host may want to know of it.

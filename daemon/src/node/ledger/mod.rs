@@ -16,6 +16,7 @@ mod model;
 #[cfg(test)]
 mod relay_model;
 mod relays;
+mod replies;
 mod retries;
 mod turns;
 mod withdrawals;

@@ -61,7 +61,7 @@ impl Router {
     /// The job that a client calls so.
     #[inline]
     fn stream(&mut self, session: SessionKey, job: u32) -> Option<(JobKey, &mut Stream)> {
-        let key = *self.sessions.get_mut(session)?.jobs.get(&job)?;
+        let key = self.sessions.get_mut(session)?.jobs.find(job)?;
         match self.clients.get_mut(key)? {
             Client::Native(stream) => Some((key, stream)),
             Client::Pylm(_) | Client::Followed(_) => None,
@@ -242,7 +242,7 @@ impl Router {
         {
             open.submitted.push(key);
         }
-        if stream.known.remove(&number) {
+        if !stream.known.is_empty() && stream.known.remove(&number) {
             return;
         }
         let message = Message {

@@ -28,9 +28,11 @@ impl Router {
         match record {
             Record::LeaseReply { lease, payload } => {
                 let lease = lease_key(lease);
-                let only = LeaseResult { only: true, payload: payload.0, ..LeaseResult::default() };
-                self.take_result(host, lease, only);
-                self.take_end(host, lease, LeaseEnd::Done(1));
+                if let Err(payload) = self.take_reply(host, lease, payload.0) {
+                    let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
+                    self.take_result(host, lease, only);
+                    self.take_end(host, lease, LeaseEnd::Done(1));
+                }
                 self.sessions.take_end(session);
             }
             Record::LeaseResult { lease, place, payload, flags } => {

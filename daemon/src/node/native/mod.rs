@@ -2,6 +2,7 @@
 
 mod clients;
 mod hosts;
+mod open_jobs;
 pub(crate) mod sessions;
 pub(crate) mod stream;
 
@@ -215,7 +216,8 @@ impl Router {
                 }
             }
             Role::Client => {
-                for job in std::mem::take(&mut open.jobs).into_values() {
+                let jobs: Vec<_> = open.jobs.keys().collect();
+                for job in jobs {
                     match self.clients.get_mut(job) {
                         Some(Client::Native(stream)) if stream.attached => stream.lose(now),
                         _ => self.close(job),
@@ -228,8 +230,11 @@ impl Router {
     /// A session is over: its host's leases go elsewhere, its jobs wait for their client.
     pub(crate) fn lose_session(&mut self, key: SessionKey, why: &str, now: Instant) {
         let Some(session) = self.sessions.close(key) else { return };
-        for job in session.jobs.into_values() {
-            if let Some(Client::Native(stream)) = self.clients.get_mut(job) {
+        for job in session.jobs.keys() {
+            // Another client may have attached to it meanwhile.
+            if let Some(Client::Native(stream)) = self.clients.get_mut(job)
+                && stream.session == Some(key)
+            {
                 stream.lose(now);
             }
         }

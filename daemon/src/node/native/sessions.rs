@@ -1,5 +1,6 @@
 //! Sessions of native peers: who is behind a connection, what waits to be said to it, and when it was last heard.
 
+use super::open_jobs::OpenJobs;
 use crate::node::bounds::{HEARTBEAT, PATIENCE, SILENCE};
 use crate::node::ledger::{HostKey, JobKey};
 use bytes::Bytes;
@@ -29,7 +30,7 @@ pub struct Session {
     /// The largest payload it takes, in bytes.
     pub max_message: u64,
     /// A client's open jobs, by its own numbers.
-    pub jobs: HashMap<u32, JobKey>,
+    pub jobs: OpenJobs,
     /// Jobs with Submits that were accepted, and that it has not been told of.
     pub submitted: Vec<JobKey>,
     /// The host that it is.
@@ -118,7 +119,7 @@ impl Sessions {
             role,
             name: name.to_owned(),
             max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
-            jobs: HashMap::new(),
+            jobs: OpenJobs::default(),
             submitted: Vec::new(),
             host: None,
             taken: 0,

@@ -1,6 +1,7 @@
 //! pylm clients: what they push, what they subscribe to, and what waits for them.
 
 use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
+use crate::node::ingress::Refusal;
 use crate::node::ledger::{HostKey, JobKey};
 use crate::node::message::Header;
 use crate::node::sockets::Bound;
@@ -141,6 +142,10 @@ pub struct PylmStream {
     pub call: u64,
     /// What the message that came last shares with those before it.
     pub header: Arc<Header>,
+    /// The function that this calls, or why it cannot be called.
+    pub function: Result<Box<str>, Refusal>,
+    /// The client's id as a frame.
+    topic: Frame,
     /// When its first message came.
     pub begun: Instant,
     /// When it last sent or took something.
@@ -161,9 +166,12 @@ impl PylmStream {
         pipeline: &str,
         (line, call): (usize, u64),
         header: Arc<Header>,
+        function: Result<Box<str>, Refusal>,
         now: Instant,
     ) -> Self {
         PylmStream {
+            topic: Frame::copy_from(client.as_bytes()),
+            function,
             client: client.into(),
             pipeline: pipeline.into(),
             line,
@@ -191,7 +199,7 @@ impl PylmStream {
         while let Some(frame) = self.outbox.pop_front() {
             let length = frame.len();
             frames.clear();
-            frames.push(Frame::copy_from(self.client.as_bytes()));
+            frames.push(self.topic.share());
             frames.push(frame);
             match publisher.socket.send(&mut frames) {
                 Ok(()) => {
@@ -251,6 +259,13 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// The job of the message that came last, where it was of this client's pipeline.
+    #[inline]
+    pub fn last(&self, client: &[u8], pipeline: &[u8]) -> Option<JobKey> {
+        let (last_client, last_pipeline, job) = self.last.as_ref()?;
+        (last_client.as_bytes() == client && last_pipeline.as_bytes() == pipeline).then_some(*job)
+    }
+
     /// The job of a client's pipeline.
     pub fn find(&mut self, client: &str, pipeline: &str) -> Option<JobKey> {
         if let Some((last_client, last_pipeline, job)) = &self.last

@@ -1,0 +1,101 @@
+//! What is asked of each contender, as a ratio to another one of the same rounds.
+
+use crate::contender::Contender::{self, Ceiling, CeilingCopying, CeilingPalm, Gearmand, JetstreamMemory};
+use crate::contender::Contender::{
+    JetstreamSynced, Native, NativeHooks, NativeJournal, Nats, Python, PythonPeers, Wire,
+};
+use crate::report::{Ratio, Summary};
+
+const SMALL: usize = 16;
+const HUNDRED: usize = 100;
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// One bar: this contender, at this size, against that one, at least so much.
+type Bar = (Contender, usize, Contender, f64);
+
+/// Of messages in a second.
+const RATES: [Bar; 21] = [
+    (Wire, SMALL, CeilingPalm, 0.85),
+    (Wire, KIB, CeilingPalm, 0.85),
+    (Wire, 64 * KIB, CeilingCopying, 0.95),
+    (Wire, MIB, CeilingCopying, 0.95),
+    (Native, SMALL, Ceiling, 2.0),
+    (Native, HUNDRED, Ceiling, 2.0),
+    (Native, KIB, Ceiling, 1.3),
+    (Native, 10 * KIB, Ceiling, 1.1),
+    (Native, 64 * KIB, Ceiling, 0.95),
+    (Native, MIB, Ceiling, 0.95),
+    (NativeHooks, SMALL, Native, 0.9),
+    (NativeHooks, HUNDRED, Native, 0.9),
+    (NativeHooks, KIB, Native, 0.9),
+    (NativeJournal, HUNDRED, JetstreamSynced, 2.0),
+    (Wire, SMALL, Python, 100.0),
+    (Native, SMALL, Python, 250.0),
+    (PythonPeers, SMALL, Python, 3.0),
+    (Native, HUNDRED, Nats, 1.0),
+    (Native, HUNDRED, JetstreamMemory, 4.0),
+    (Native, HUNDRED, Gearmand, 8.0),
+    (Wire, SMALL, Ceiling, 0.85),
+];
+
+/// Of the median time of one message at a time, at most.
+const TIMES: [Bar; 2] = [(Native, SMALL, Ceiling, 1.15), (Wire, SMALL, CeilingPalm, 1.15)];
+
+/// Of the node's microseconds for a message of 16 B, at most.
+const NODE_CPU: [(Contender, f64); 2] = [(Wire, 1.5), (Native, 0.5)];
+
+/// A bar, and what was found of it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Judged {
+    /// What is asked, for people.
+    pub what: String,
+    /// What was found, unless it is in doubt.
+    pub value: Option<f64>,
+    /// What is asked.
+    pub bar: f64,
+    /// The bar is the most that it may be.
+    pub at_most: bool,
+}
+
+impl Judged {
+    /// Whether it is as asked; `None` where that cannot be told.
+    pub fn passes(&self) -> Option<bool> {
+        self.value.map(|value| if self.at_most { value <= self.bar } else { value >= self.bar })
+    }
+}
+
+/// Judges what was measured; bars of what was not are left out.
+pub fn judge(rows: &[Summary], latency: bool) -> Vec<Judged> {
+    let bars: &[Bar] = if latency { &TIMES } else { &RATES };
+    let mut judged = Vec::new();
+    for &(who, size, against, bar) in bars {
+        let row = rows.iter().find(|row| row.contender == who && row.size.0 == size);
+        let ratio = row.and_then(|row| row.ratios.iter().find(|ratio| ratio.to == against));
+        if let (Some(row), Some(Ratio { value, doubt, .. })) = (row, ratio) {
+            let of = if latency { "p50 of " } else { "" };
+            let what = format!("{of}{who} at {}, to {against}", row.size);
+            judged.push(Judged { what, value: doubt.is_none().then_some(*value), bar, at_most: latency });
+        }
+    }
+    for (who, bar) in NODE_CPU.into_iter().filter(|_| !latency) {
+        if let Some(row) = rows.iter().find(|row| row.contender == who && row.size.0 == SMALL) {
+            let what = format!("node's µs for a message of {who} at {}", row.size);
+            judged.push(Judged {
+                what,
+                value: (row.disturbed == 0).then_some(row.node_cpu),
+                bar,
+                at_most: true,
+            });
+        }
+    }
+    judged
+}
+
+/// The contenders that others are compared with in a bar.
+pub fn references() -> Vec<Contender> {
+    let mut all: Vec<Contender> = RATES.iter().map(|(.., against, _)| *against).collect();
+    all.sort_by_key(|contender| *contender as u8);
+    all.dedup();
+    all
+}

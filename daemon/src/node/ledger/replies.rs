@@ -1,0 +1,102 @@
+//! The short way of most messages: one part, whose lease is ended by its only result.
+
+use super::{HostKey, LeaseKey, Ledger, OpenMessage, Outcome, Part};
+
+impl Ledger {
+    /// Whether a lease's only result is all of its message, so that nothing else is to be minded; the part that is out.
+    #[inline]
+    fn is_whole(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
+        let lease = self.leases.get(key)?;
+        let part = self.parts.get(lease.part)?;
+        let message = self.messages.get(part.message)?;
+        let fresh = lease.host == host && lease.out && lease.results == 0 && !lease.atomic;
+        let plain =
+            part.lease == Some(key) && part.passed == 0 && part.history.is_none() && part.relay.is_none();
+        let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
+        let complete = !message.scattering && !message.gathering && !self.rules.gathers;
+        (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
+            .then_some(part)
+    }
+
+    /// The part of a lease whose only result can go the short way.
+    pub fn whole_part(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
+        self.is_whole(host, key)
+    }
+
+    /// Takes a lease's only result, and with it the end of lease, part and message; `None`, with nothing changed, where more is to be
+    /// minded: then result and end are taken one after the other.
+    pub fn reply(&mut self, host: HostKey, key: LeaseKey) -> Option<OpenMessage> {
+        let message = self.is_whole(host, key)?.message;
+        let lease = self.leases.remove(key)?;
+        self.close_lease(&lease, false);
+        self.remove_part(lease.part);
+        self.moves += 1;
+        self.end(message, Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LeaseEnd, LeaseResult, Rules, Settled, Terms};
+    use super::*;
+    use crate::node::message::{Header, Message};
+    use bytes::Bytes;
+    use pylm_protocol::FunctionOffer;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// A ledger with a message of so many parts, leased to one host.
+    fn leased(gathers: bool, parts: usize) -> (Ledger, HostKey, Vec<LeaseKey>) {
+        let mut ledger = Ledger::new(Rules { max_attempts: 3, gathers });
+        let now = Instant::now();
+        let host = ledger.add_host(10, 1 << 20, Some(&[FunctionOffer::function("f")]), "host", now);
+        let job = ledger.open_job(Terms::default());
+        let key = ledger.accept(job, 0, 1, None, None).unwrap();
+        for _ in 0..parts {
+            let body = Message {
+                header: Arc::new(Header::default()),
+                cache: None,
+                payload: Bytes::from_static(b"x"),
+            };
+            ledger.add_part(key, "f", body, now);
+        }
+        let _ = ledger.scattered(key);
+        let mut leases = Vec::new();
+        ledger.dispatch(|assignment| leases.push(assignment.lease));
+        (ledger, host, leases)
+    }
+
+    #[test]
+    fn a_reply_leaves_the_books_as_result_and_end_do() {
+        let (mut short, host, leases) = leased(false, 1);
+        assert_eq!(short.reply(host, leases[0]).unwrap().number, 0);
+        assert!(short.reply(host, leases[0]).is_none(), "a second answer finds nothing");
+
+        let (mut long, host, leases) = leased(false, 1);
+        let result = LeaseResult { only: true, ..LeaseResult::default() };
+        let message = long.result(host, leases[0], result).unwrap().message;
+        let _ = long.end_lease(host, leases[0], LeaseEnd::Done(1), &mut Vec::new());
+        assert_eq!(long.settle(message), Settled::Done(message));
+        long.end(message, Outcome::Done);
+
+        assert_eq!(short.totals(), long.totals());
+        let credit = |ledger: &Ledger| ledger.credit(host).map(|credit| (credit.leases, credit.bytes));
+        assert_eq!(credit(&short), credit(&long));
+        assert_eq!((short.parts.len(), short.leases.len(), short.messages.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_is_more_than_one_result_goes_the_long_way() {
+        let (mut ledger, host, leases) = leased(false, 2);
+        assert!(ledger.reply(host, leases[0]).is_none(), "another part is open");
+        let (mut ledger, host, leases) = leased(true, 1);
+        assert!(ledger.reply(host, leases[0]).is_none(), "gather hooks want to see it");
+        let (mut ledger, host, leases) = leased(false, 1);
+        let _ = ledger.result(host, leases[0], LeaseResult::default());
+        assert!(ledger.reply(host, leases[0]).is_none(), "a result was passed on");
+        let (mut ledger, host, leases) = leased(false, 1);
+        ledger.lose_host(host, true, Instant::now());
+        assert!(ledger.reply(host, leases[0]).is_none(), "its host was lost");
+        assert_eq!(ledger.totals().under_way, 1);
+    }
+}
