@@ -38,6 +38,7 @@ impl InlineHost {
             name: name.to_owned(),
             slots: thread::available_parallelism().map_or(1, usize::from),
             limit_bytes: LIMIT_BYTES,
+            spin: Duration::ZERO,
             functions,
         };
         let stop = Arc::new(Stop::default());

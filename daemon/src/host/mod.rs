@@ -42,6 +42,7 @@ use pylm_transport::{Context, Poller, Waker};
 use shared::Shared;
 use std::io;
 use std::thread;
+use std::time::Duration;
 
 /// Why a host ended that was not told to.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,8 @@ struct Host {
     slots: usize,
     /// The most bytes of payload that may be out at this host.
     limit_bytes: u64,
+    /// For how long the thread that moves messages asks for news before it sleeps.
+    spin: Duration,
     functions: Vec<Function>,
 }
 
@@ -80,6 +83,7 @@ impl Host {
         pylm_transport::tune_allocator();
         pylm_transport::raise_file_limit()?;
         let mut poller = Poller::new()?;
+        poller.set_spin(self.spin);
         let mut life = begin(poller.waker())?;
         let context = Context::new()?;
         let shared = Shared::new(self.name, self.functions, self.slots, poller.waker());

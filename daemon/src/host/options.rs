@@ -38,6 +38,10 @@ pub struct WorkerOptions {
     /// The most bytes of messages that may wait in this host, beside one
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit_bytes: u64,
+    /// How long this host asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
+    /// busy meanwhile; only for machines with cores to spare
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    pub spin: u64,
     /// Where plugins are looked for by name, first. Can be given many times
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,

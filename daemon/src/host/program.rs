@@ -68,7 +68,8 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         .serve(),
         None => {
             let db = options.db.unwrap_or_default();
-            Host { db, name, slots, limit_bytes: options.limit_bytes, functions }.serve(Life::begin)
+            let (limit_bytes, spin) = (options.limit_bytes, Duration::from_micros(options.spin));
+            Host { db, name, slots, limit_bytes, spin, functions }.serve(Life::begin)
         }
     };
     match served {

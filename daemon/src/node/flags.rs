@@ -127,6 +127,10 @@ pub struct Flags {
     /// How long the node goes on after SIGTERM to finish what is under way, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
     drain_limit: u64,
+    /// How long the node asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
+    /// busy meanwhile; only for machines with cores to spare
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, help_heading = "Bounds")]
+    spin: u64,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
@@ -243,6 +247,7 @@ impl Flags {
             journal: self.journal.clone(),
             keep: Duration::from_secs(self.keep),
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
+            spin: Duration::from_micros(self.spin),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,
         }
