@@ -54,11 +54,13 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A cursor at the first of `bytes`.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Reader { bytes, at: 0 }
     }
 
     /// Whether all has been read.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
@@ -116,12 +118,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A length, and that many bytes.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let count = self.varint()?;
         self.take(count)
     }
 
     /// A length, and that many bytes of UTF-8.
+    #[inline]
     pub fn string(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::NotUtf8)
     }

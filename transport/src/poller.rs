@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use polling::{Event, PollMode};
@@ -52,12 +53,19 @@ pub type Key = usize;
 /// made room; an XPUB without room for one topic tells nothing and has to be tried again by time.
 pub struct Poller {
     inner: Arc<polling::Poller>,
+    /// A waker was used since it was looked at last.
+    woken: Arc<AtomicBool>,
     events: polling::Events,
+    /// How long it asks again and again before it sleeps.
+    spin: Duration,
 }
 
 /// Ends the sleep of a [`Poller`] from another thread.
 #[derive(Clone)]
-pub struct Waker(Arc<polling::Poller>);
+pub struct Waker {
+    poller: Arc<polling::Poller>,
+    woken: Arc<AtomicBool>,
+}
 
 impl Waker {
     /// Lets the present [`Poller::wait`], or the next, return at once. Several calls may end but one sleep.
@@ -67,7 +75,8 @@ impl Waker {
     /// None is known.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        self.0.notify()
+        self.woken.store(true, Ordering::Release);
+        self.poller.notify()
     }
 }
 
@@ -78,7 +87,12 @@ impl Poller {
     ///
     /// When the process has no file descriptors left; see [`crate::raise_file_limit`].
     pub fn new() -> io::Result<Self> {
-        Ok(Self { inner: Arc::new(polling::Poller::new()?), events: polling::Events::new() })
+        Ok(Self {
+            inner: Arc::new(polling::Poller::new()?),
+            woken: Arc::default(),
+            events: polling::Events::new(),
+            spin: Duration::ZERO,
+        })
     }
 
     /// Waits for `fd` to be readable, too, from now on. The key is told back by [`Poller::wait`].
@@ -105,6 +119,31 @@ impl Poller {
         self.inner.delete(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
+    /// Asks again and again for so long before it sleeps from now on: a wait that ends within that time ends sooner, at the
+    /// price of a busy core. Zero, as at first, sleeps at once.
+    pub fn set_spin(&mut self, time: Duration) {
+        self.spin = time;
+    }
+
+    /// Whether a wait has ended while it only asked.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let time = timeout.map_or(self.spin, |timeout| timeout.min(self.spin));
+        if time.is_zero() {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            match self.inner.wait(&mut self.events, Some(Duration::ZERO)) {
+                // A waker ends a wait without an event, as the end of the time does.
+                Ok(0) if !self.woken.swap(false, Ordering::AcqRel) => std::hint::spin_loop(),
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// Sleeps until a descriptor is readable, a [`Waker`] wakes, or `timeout` is over (`None`: for ever), and puts the
     /// keys of what is readable at the end of `ready`.
     ///
@@ -114,7 +153,8 @@ impl Poller {
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Key>) -> io::Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.events.clear();
-        loop {
+        let over = self.spin(timeout)?;
+        while !over {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             match self.inner.wait(&mut self.events, left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -129,7 +169,7 @@ impl Poller {
     /// A handle with which other threads end the sleep.
     #[must_use]
     pub fn waker(&self) -> Waker {
-        Waker(Arc::clone(&self.inner))
+        Waker { poller: Arc::clone(&self.inner), woken: Arc::clone(&self.woken) }
     }
 }
 

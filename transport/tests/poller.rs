@@ -175,3 +175,27 @@ fn a_timeout_ends_the_sleep_and_a_removed_socket_does_not() {
     assert!(ready.is_empty());
     assert!(poller.remove(pull.fd()).is_err(), "it was removed already");
 }
+
+#[test]
+fn a_waker_ends_the_wait_of_a_poller_that_spins_each_time() {
+    let mut poller = Poller::new().unwrap();
+    // Short enough that some calls come while it spins, and some while it sleeps.
+    poller.set_spin(Duration::from_micros(50));
+    let (waker, (told, tell)) = (poller.waker(), std::sync::mpsc::channel());
+    let other = thread::spawn(move || {
+        while tell.recv().is_ok_and(|pause: Duration| {
+            thread::sleep(pause);
+            waker.wake().is_ok()
+        }) {}
+    });
+    let begun = Instant::now();
+    for round in 0..200 {
+        told.send(Duration::from_micros(round % 100)).unwrap();
+        let mut ready = Vec::new();
+        poller.wait(Some(LONG), &mut ready).unwrap();
+        assert!(ready.is_empty());
+    }
+    drop(told);
+    other.join().unwrap();
+    assert!(begun.elapsed() < LONG, "a wake was slept through");
+}

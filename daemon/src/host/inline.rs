@@ -42,6 +42,7 @@ impl InlineHost {
             slots: thread::available_parallelism().map_or(1, usize::from),
             limit_bytes: LIMIT_BYTES,
             grace: GRACE,
+            spin: Duration::ZERO,
             functions,
         };
         let stop = Arc::new(Stop::default());

@@ -74,6 +74,8 @@ struct Host {
     limit_bytes: u64,
     /// How long a function may go on when nobody wants its results.
     grace: Duration,
+    /// For how long the thread that moves messages asks for news before it sleeps.
+    spin: Duration,
     functions: Vec<Function>,
 }
 
@@ -83,6 +85,7 @@ impl Host {
         pylm_transport::tune_allocator();
         pylm_transport::raise_file_limit()?;
         let mut poller = Poller::new()?;
+        poller.set_spin(self.spin);
         let mut life = begin(poller.waker())?;
         let context = Context::new()?;
         let shared = Shared::new(self.name, self.functions, self.slots, poller.waker());

@@ -45,6 +45,10 @@ pub struct WorkerOptions {
     /// gives everything else back to the node, and its process is replaced
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE)]
     pub grace: u64,
+    /// How long this host asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
+    /// busy meanwhile; only for machines with cores to spare
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    pub spin: u64,
     /// Where plugins are looked for by name, first. Can be given many times
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,

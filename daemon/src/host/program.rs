@@ -69,7 +69,8 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         None => {
             let db = options.db.unwrap_or_default();
             let grace = Duration::from_secs(options.grace);
-            Host { db, name, slots, limit_bytes: options.limit_bytes, grace, functions }.serve(Life::begin)
+            let (limit_bytes, spin) = (options.limit_bytes, Duration::from_micros(options.spin));
+            Host { db, name, slots, limit_bytes, grace, spin, functions }.serve(Life::begin)
         }
     };
     match served {

@@ -61,6 +61,8 @@ pub struct NodeConfig {
     pub pylm_functions: Option<Vec<String>>,
     /// What a pylm worker's `0` is.
     pub zero_is_error: bool,
+    /// For how long its routing thread asks for news before it sleeps.
+    pub spin: Duration,
     /// Its hooks.
     pub plugins: PluginSet,
 }

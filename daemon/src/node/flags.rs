@@ -128,6 +128,10 @@ pub struct Flags {
     /// pylm-worker
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE, help_heading = "Bounds")]
     pub(super) worker_grace: u64,
+    /// How long the node asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
+    /// busy meanwhile; only for machines with cores to spare
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, help_heading = "Bounds")]
+    spin: u64,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
@@ -211,6 +215,7 @@ impl Flags {
             keep: Duration::from_secs(self.keep),
             stuck_after: self.control.stuck_after(),
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
+            spin: Duration::from_micros(self.spin),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,
         }

@@ -100,7 +100,8 @@ pub struct Router {
 
 impl Router {
     pub(crate) fn new(config: NodeConfig, inbox: Receiver<Request>) -> Result<Self, StartError> {
-        let poller = Poller::new()?;
+        let mut poller = Poller::new()?;
+        poller.set_spin(config.spin);
         let run = Uuid::new_v4();
         // Before peers can come: what they are told is in it.
         let journal = config.journal.as_deref();
