@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pylm_client::ClientOptions;
 use pylm_tests::checked_job::CheckedJob;
 use pylm_tests::deadline::deadline;
+use pylm_tests::garbage::{Random, send_bytes};
 use pylm_tests::mangling::Mangler;
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
@@ -56,7 +57,17 @@ fn mangled_conversations_end_no_program_and_touch_no_other_client() {
     let time = Duration::from_secs(number(SECONDS, 10));
     let _limit = deadline(Duration::from_secs(900) + time);
     let seed = number(SEED, 1);
-    let node = Node::start(&["--client-grace", "1", "--function-wait", "1", "--drain-limit", "5"]);
+    let node = Node::start(&[
+        "--client-grace",
+        "1",
+        "--function-wait",
+        "1",
+        "--drain-limit",
+        "5",
+        "--gateway",
+        "127.0.0.1:0",
+    ]);
+    let (gateway, mut random) = (node.ready.field("gateway"), Random::new(seed));
     let _host = WorkerHost::start(&node.db, &["testing"], "host", &[]);
     let mangler = Mangler::before(&node.db, seed, EVERY);
     let program = programs(Profile::Debug).program("pylm-worker");
@@ -68,6 +79,7 @@ fn mangled_conversations_end_no_program_and_touch_no_other_client() {
     let mut jobs = 0;
     while began.elapsed() < time || mangler.mangled() < LEAST {
         assert_no_panic(&try_a_job(&mangler.address));
+        (0..20).for_each(|_| send_bytes(&gateway, &mut random));
         CheckedJob::new(jobs, 1_000).start(&node.db).assert_every_answer_once(PATIENCE);
         jobs += 1;
     }
