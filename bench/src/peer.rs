@@ -33,6 +33,7 @@ impl Peer {
             functions: functions.iter().map(|name| FunctionOffer::function(name)).collect(),
             limit: 4_096,
             limit_bytes: 64 << 20,
+            connection: 0,
         });
         peer.send()?;
         peer.hear(1, |record| Ok(usize::from(matches!(record, Record::Welcome { .. }))))?;

@@ -209,6 +209,7 @@ mod tests {
             max_message: 1 << 27,
             limit: 2,
             limit_bytes: 1 << 25,
+            connection: 3,
         };
         let mut writer = BatchWriter::new();
         writer.push(&hello);

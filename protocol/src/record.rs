@@ -421,6 +421,8 @@ records! {
         /// For a host: what it offers. Context refers to these by their place.
         functions: Vec<FunctionOffer<'a>>,
         limit: u64, limit_bytes: u64,
+        /// How many connections the peer has made before this one.
+        connection: u64,
     }
     /// The node's answer to Hello; durations in milliseconds.
     0x02 Welcome { minor: u64, node: Uuid, name: &'a str, heartbeat: u64, silence: u64, max_message: u64 }

@@ -247,6 +247,7 @@ fn hello(random: &mut Random) -> Record<'static> {
         },
         limit: random.below(1 << 40),
         limit_bytes: random.below(1 << 40),
+        connection: random.below(1 << 40),
     }
 }
 

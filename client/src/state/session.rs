@@ -85,6 +85,8 @@ const DEFAULT_RHYTHM: Rhythm = Rhythm { heartbeat: Duration::from_secs(1), silen
 #[derive(Debug)]
 pub(crate) struct Session<W> {
     introduction: Introduction,
+    /// How many connections there were, with this one.
+    connections: u64,
     link: Link,
     rhythm: Rhythm,
     /// Whether this address has proved to be a native node.
@@ -107,6 +109,7 @@ impl<W> Session<W> {
     pub(crate) fn new(introduction: Introduction, now: Instant) -> Self {
         Session {
             introduction,
+            connections: 0,
             link: Link::Down,
             rhythm: DEFAULT_RHYTHM,
             proven: false,
@@ -158,6 +161,7 @@ impl<W> Session<W> {
 
     /// A fresh connection can be used.
     pub(crate) fn connected(&mut self, now: Instant) {
+        self.connections += 1;
         self.link = if self.proven { Link::Fresh } else { Link::Asking { ask_at: now } };
         self.said_at = now;
         self.lost_at = now + self.rhythm.silence;
@@ -262,6 +266,7 @@ impl<W> Session<W> {
             functions: Vec::new(),
             limit: 0,
             limit_bytes: 0,
+            connection: self.connections - 1,
         });
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Native<'a> {
     limit_bytes: u64,
     /// Names this host, whatever connection it comes over.
     peer: Uuid,
+    /// How many connections there were, with this one.
+    connections: u64,
     /// The run of the node that is being served.
     node: Option<Uuid>,
     backoff: Backoff,
@@ -84,6 +86,7 @@ impl<'a> Native<'a> {
             poller,
             limit_bytes,
             peer: Uuid::new_v4(),
+            connections: 0,
             node: None,
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
             pace: Pace::new(shared.outboxes.len(), shared.takes_nothing.load(Relaxed)),

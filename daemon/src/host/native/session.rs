@@ -57,6 +57,7 @@ impl Native<'_> {
     /// Connects, and serves until the session is over.
     pub(super) fn session(&mut self, context: &Context) -> Result<Over, HostError> {
         let mut connection = Connection::open(context, self.address, self.poller)?;
+        self.connections += 1;
         let mut session = Session {
             books: Books::default(),
             control: BatchWriter::new(),
@@ -86,6 +87,7 @@ impl Native<'_> {
             max_message: pylm_protocol::DEFAULT_MAX_MESSAGE,
             limit: self.pace.told(),
             limit_bytes: self.limit_bytes,
+            connection: self.connections - 1,
         }
     }
 

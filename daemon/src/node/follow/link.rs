@@ -34,6 +34,8 @@ pub struct Link {
     pub socket: Socket,
     /// Tells whether it is connected.
     pub monitor: Monitor,
+    /// How many there were before it.
+    connection: u64,
     /// How far it is.
     pub stage: Stage,
     /// When something was sent last.
@@ -61,7 +63,7 @@ impl Link {
         context: &Context,
         config: &NodeConfig,
         from: &From,
-        peer: Uuid,
+        (peer, connection): (Uuid, u64),
         name: String,
         now: Instant,
     ) -> io::Result<Self> {
@@ -77,6 +79,7 @@ impl Link {
         Ok(Link {
             socket,
             monitor,
+            connection,
             stage: Stage::Asked,
             said: now,
             heard: None,
@@ -120,6 +123,7 @@ impl Link {
             functions: vec![FunctionOffer::topic(topic)],
             limit: FOLLOW_LIMIT,
             limit_bytes: HOST_BYTES,
+            connection: self.connection,
         });
     }
 

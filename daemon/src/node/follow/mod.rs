@@ -29,6 +29,8 @@ pub struct Followed {
     pub from: From,
     /// Names this node to it, whatever connection it comes over.
     peer: Uuid,
+    /// How many connections were made.
+    connections: u64,
     state: State,
     backoff: Backoff,
     /// More may wait in its socket.
@@ -54,6 +56,7 @@ impl Followed {
         Followed {
             from,
             peer: Uuid::new_v4(),
+            connections: 0,
             state: State::Away(now),
             backoff: Backoff::new(FOLLOW_DELAY, FOLLOW_DELAY_MAX),
             ready: false,
@@ -122,9 +125,11 @@ impl Router {
         let machine = rustix::system::uname();
         let machine = machine.nodename().to_string_lossy();
         let name = format!("{} {} {machine}", self.config.name, self.db.address);
-        let link = Link::open(&self.context, &self.config, &followed.from, followed.peer, name, now)?;
+        let who = (followed.peer, followed.connections);
+        let link = Link::open(&self.context, &self.config, &followed.from, who, name, now)?;
         self.watch_followed(&link.socket, &link.monitor, place)?;
         let followed = &mut self.followed[place];
+        followed.connections += 1;
         link.ask(DISCOVERY_KEY, followed.peer);
         followed.state = State::Linked(Box::new(link));
         (followed.ready, followed.monitor_ready) = (true, true);

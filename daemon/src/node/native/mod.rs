@@ -77,8 +77,18 @@ impl Router {
     ) -> Result<(), Violation> {
         let mut reader = BatchReader::new(batch, attachments)?;
         let Some(first) = reader.next_record()? else { return Ok(()) };
-        let Record::Hello { role, peer, name, software, max_message, functions, limit, limit_bytes, minor } =
-            first
+        let Record::Hello {
+            role,
+            peer,
+            name,
+            software,
+            max_message,
+            functions,
+            limit,
+            limit_bytes,
+            minor,
+            connection,
+        } = first
         else {
             Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
             return Ok(());
@@ -88,6 +98,11 @@ impl Router {
             return Ok(());
         }
         if let Some(old) = self.sessions.by_peer(peer) {
+            // A node that stood still for a while may read what a peer said on connections that it has given up after what it says
+            // on the one that it has.
+            if self.sessions.get_mut(old).is_some_and(|old| old.connection > connection) {
+                return Ok(());
+            }
             self.sessions.last_words(
                 old,
                 &self.db.socket,
@@ -98,7 +113,7 @@ impl Router {
             );
             self.lose_session(old, "it has connected anew", now);
         }
-        let session = self.sessions.open(route, peer, role, name, max_message, now);
+        let session = self.sessions.open(route, (peer, connection), role, name, max_message, now);
         self.sessions.say(
             session,
             &Record::Welcome {

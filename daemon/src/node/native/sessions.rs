@@ -23,6 +23,8 @@ pub struct Session {
     route: Bytes,
     /// The peer, the same over all of its connections.
     pub peer: Uuid,
+    /// How many connections the peer has made before this one.
+    pub connection: u64,
     /// What it is.
     pub role: Role,
     /// What it calls itself.
@@ -106,7 +108,7 @@ impl Sessions {
     pub fn open(
         &mut self,
         route: &[u8],
-        peer: Uuid,
+        (peer, connection): (Uuid, u64),
         role: Role,
         name: &str,
         max_message: u64,
@@ -116,6 +118,7 @@ impl Sessions {
         let key = self.sessions.insert(Session {
             route: route.clone(),
             peer,
+            connection,
             role,
             name: name.to_owned(),
             max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
