@@ -153,17 +153,22 @@ impl Poller {
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Key>) -> io::Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.events.clear();
-        let over = self.spin(timeout)?;
-        while !over {
+        if !self.spin(timeout)? {
+            self.sleep(deadline)?;
+        }
+        ready.extend(self.events.iter().map(|event| event.key));
+        Ok(())
+    }
+
+    fn sleep(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             match self.inner.wait(&mut self.events, left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-                Ok(_) => break,
+                Ok(_) => return Ok(()),
             }
         }
-        ready.extend(self.events.iter().map(|event| event.key));
-        Ok(())
     }
 
     /// A handle with which other threads end the sleep.
