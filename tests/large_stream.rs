@@ -23,7 +23,9 @@ fn a_gigabyte_of_large_messages_passes_in_bounded_memory() {
     let (sender, results) = client.job("server.echo", JobOptions::new());
     let sending = std::thread::spawn(move || {
         let message = Bytes::from(vec![7; SIZE]);
-        (0..COUNT).for_each(|_| drop(sender.send(message.clone()).unwrap()));
+        for _ in 0..COUNT {
+            sender.send(message.clone()).unwrap();
+        }
     });
     let (mut done, mut highest) = (0, 0);
     for output in results {
