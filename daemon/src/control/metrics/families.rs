@@ -49,7 +49,7 @@ impl Families<'_> {
         let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<_> = bounds.zip(latencies.counts).collect();
         self.0.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
-            latencies.sum,
+            latencies.sum(),
             latencies.count,
             &buckets,
             None,

@@ -1,7 +1,7 @@
 //! What moved, and how long it took: counted as it happens, for whoever asks how the node is.
 
-use serde::Serialize;
-use std::time::{Duration, Instant};
+use serde::{Serialize, Serializer};
+use std::time::Instant;
 
 /// What has happened since the node started.
 #[derive(Debug, Default)]
@@ -31,30 +31,64 @@ pub struct Latencies {
     pub counts: [u64; BUCKETS.len() + 1],
     /// All of them.
     pub count: u64,
-    /// Their sum, in seconds.
-    pub sum: f64,
+    /// Their sum, in nanoseconds; written as `sum`, in seconds.
+    #[serde(rename = "sum", serialize_with = "as_seconds")]
+    nanos: u64,
+}
+
+/// [`BUCKETS`], but that of the longest ones, in nanoseconds: the ledger counts time in whole numbers, since it does so for every message.
+const BUCKETS_NANOS: [u64; BUCKETS.len()] = {
+    let mut nanos = [0; BUCKETS.len()];
+    let mut bucket = 0;
+    while bucket < BUCKETS.len() {
+        nanos[bucket] = (BUCKETS[bucket] * 1e9) as u64;
+        bucket += 1;
+    }
+    nanos
+};
+
+fn as_seconds<S: Serializer>(nanos: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(*nanos as f64 / 1e9)
 }
 
 impl Latencies {
-    /// One more.
+    /// One more, of so many nanoseconds.
     #[inline]
-    pub fn add(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = BUCKETS.partition_point(|bound| *bound < seconds);
+    pub fn add(&mut self, nanos: u64) {
+        // Most are in one of the first.
+        let bucket = BUCKETS_NANOS.iter().position(|bound| nanos <= *bound).unwrap_or(BUCKETS.len());
         self.counts[bucket] += 1;
         self.count += 1;
-        self.sum += seconds;
+        self.nanos += nanos;
+    }
+
+    /// The sum of all, in seconds.
+    pub fn sum(&self) -> f64 {
+        self.nanos as f64 / 1e9
     }
 }
 
 /// The clock of a ledger, which its owner sets: what happens between two settings happens at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock(pub(super) Option<Instant>);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    start: Option<Instant>,
+    /// What it shows; `None` before it was set.
+    pub(super) now: Option<Instant>,
+    /// The same, in nanoseconds since it was set first.
+    pub(super) nanos: u64,
+}
 
 impl Clock {
-    /// How long ago that was.
-    pub(super) fn since(self, then: Option<Instant>) -> Duration {
-        self.0.zip(then).map_or(Duration::ZERO, |(now, then)| now.saturating_duration_since(then))
+    /// It is now.
+    pub(super) fn set(&mut self, now: Instant) {
+        let start = *self.start.get_or_insert(now);
+        self.now = Some(now);
+        self.nanos = now.saturating_duration_since(start).as_nanos() as u64;
+    }
+
+    /// How many nanoseconds ago that was.
+    pub(super) fn since(self, nanos: u64) -> u64 {
+        self.nanos.saturating_sub(nanos)
     }
 }
 
@@ -66,7 +100,7 @@ mod tests {
     fn each_latency_is_in_the_first_bucket_that_holds_it() {
         let mut latencies = Latencies::default();
         for millis in [0, 1, 2, 1_000, 1_001, 10_000_000] {
-            latencies.add(Duration::from_millis(millis));
+            latencies.add(millis * 1_000_000);
         }
         assert_eq!((latencies.counts[0], latencies.counts[1]), (2, 1));
         assert_eq!((latencies.counts[9], latencies.counts[10], latencies.counts[16]), (1, 1, 1));

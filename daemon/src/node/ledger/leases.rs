@@ -5,7 +5,10 @@ use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use pylm_protocol::Place;
-use std::time::Instant;
+use std::time::Duration;
+
+/// Of leases that took less, in nanoseconds, no function's longest one is told: patience is longer than that anyway.
+const LONG: u64 = 100_000_000;
 
 /// A part that is out at a host.
 #[derive(Debug)]
@@ -28,8 +31,8 @@ pub(super) struct Lease {
     pub(super) serial: u64,
     /// Its host was asked for it back.
     pub(super) asked_back: bool,
-    /// When it was given.
-    pub(super) since: Option<Instant>,
+    /// When it was given, by the ledger's clock.
+    pub(super) since: u64,
 }
 
 /// A result that counts.
@@ -136,10 +139,10 @@ impl Ledger {
         lease.results += 1;
         self.moves += 1;
         if let Some(job) = self.jobs.get_mut(part.job) {
-            job.moved = self.clock.0;
+            job.moved = self.clock.now;
         }
         if let Some(credit) = self.hosts.get_mut(host) {
-            credit.moved = self.clock.0;
+            credit.moved = self.clock.now;
         }
         lease.result_bytes += payload.len() as u64;
         if lease.atomic || held || part.relay.as_ref().is_some_and(|relay| relay.held) {
@@ -178,6 +181,11 @@ impl Ledger {
         let Some(lease) = self.leases.remove(key) else { return Ended::Nothing };
         self.close_lease(&lease, end == LeaseEnd::Released);
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
+        if end != LeaseEnd::Released
+            && let Some(job) = self.jobs.get_mut(part.job)
+        {
+            job.moved = self.clock.now;
+        }
         let results = match end {
             LeaseEnd::Done(results) => results,
             LeaseEnd::Quiet => lease.results,
@@ -227,7 +235,7 @@ impl Ledger {
             && let Some(credit) = self.hosts.get_mut(lease.host)
         {
             credit.give_back(lease.bytes, lease.asked_back);
-            credit.moved = self.clock.0;
+            credit.moved = self.clock.now;
         }
         if released {
             self.activity.released += 1;
@@ -235,12 +243,11 @@ impl Ledger {
         }
         let took = self.clock.since(lease.since);
         self.activity.leases.add(took);
-        let Some(part) = self.parts.get(lease.part) else { return };
-        if let Some(job) = self.jobs.get_mut(part.job) {
-            job.moved = self.clock.0;
-        }
-        if let Some(function) = self.functions.get_mut(part.function) {
-            function.longest = function.longest.max(took);
+        if took > LONG
+            && let Some(part) = self.parts.get(lease.part)
+            && let Some(function) = self.functions.get_mut(part.function)
+        {
+            function.longest = function.longest.max(Duration::from_nanos(took));
         }
     }
 

@@ -28,8 +28,6 @@ pub struct Waiting<'a> {
 pub struct Leased {
     /// How many they are.
     pub parts: u64,
-    /// Since when the first of them is there.
-    pub oldest: Option<Instant>,
     /// The longest time that their functions ever took.
     pub longest: Duration,
 }
@@ -71,7 +69,6 @@ impl Ledger {
             if let Some(part) = self.parts.get(lease.part) {
                 let leased = leased.entry(part.job).or_default();
                 leased.parts += 1;
-                leased.oldest = leased.oldest.into_iter().chain(lease.since).min();
                 let function = self.functions.get(part.function);
                 leased.longest =
                     leased.longest.max(function.map_or(Duration::ZERO, |function| function.longest));

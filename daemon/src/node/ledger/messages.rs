@@ -23,7 +23,7 @@ pub struct OpenMessage {
     /// Results that went to the client.
     pub results: u64,
     /// When it was accepted.
-    pub(super) since: Option<Instant>,
+    pub(super) since: u64,
     /// Scatter may make more parts of it.
     pub(super) scattering: bool,
     /// Parts that have not ended.
@@ -51,7 +51,7 @@ impl OpenMessage {
             original,
             deadline,
             results: 0,
-            since: None,
+            since: 0,
             scattering: true,
             open_parts: 0,
             parts: 0,

@@ -145,13 +145,13 @@ impl Ledger {
             totals: Counts::default(),
             moves: 0,
             activity: Activity::default(),
-            clock: Clock(None),
+            clock: Clock::default(),
         }
     }
 
     /// What happens from here on happens now.
     pub fn tell_time(&mut self, now: Instant) {
-        self.clock = Clock(Some(now));
+        self.clock.set(now);
     }
 
     /// All messages of the node, of jobs that are gone too.
@@ -173,7 +173,7 @@ impl Ledger {
     pub fn hold(&mut self, job: JobKey, held: bool) {
         let Some(entry) = self.jobs.get_mut(job) else { return };
         if std::mem::replace(&mut entry.held, held) && !held {
-            entry.moved = self.clock.0;
+            entry.moved = self.clock.now;
             for &lane in &entry.lanes {
                 self.functions.queue(lane);
             }
@@ -237,12 +237,12 @@ impl Ledger {
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
         if entry.counts.under_way == 0 {
-            entry.moved = self.clock.0;
+            entry.moved = self.clock.now;
         }
         entry.counts.accept();
         self.totals.accept();
         let message = OpenMessage::new(job, number, bytes, original, deadline);
-        Some(self.messages.insert(OpenMessage { since: self.clock.0, ..message }))
+        Some(self.messages.insert(OpenMessage { since: self.clock.nanos, ..message }))
     }
 
     /// A message that has not ended.
@@ -296,7 +296,7 @@ impl Ledger {
         self.moves += 1;
         self.activity.messages.add(self.clock.since(message.since));
         if let Some(job) = self.jobs.get_mut(message.job) {
-            job.moved = self.clock.0;
+            job.moved = self.clock.now;
             job.counts.end(outcome);
         }
         Some(message)

@@ -147,7 +147,7 @@ impl Ledger {
         let Some(credit) = self.hosts.get_mut(host) else { return false };
         let bytes = part.body.payload.len();
         if credit.leases == 0 {
-            credit.moved = self.clock.0;
+            credit.moved = self.clock.now;
         }
         credit.take(bytes);
         let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
@@ -162,7 +162,7 @@ impl Ledger {
             atomic,
             serial: self.moves,
             asked_back: false,
-            since: self.clock.0,
+            since: self.clock.nanos,
         });
         part.lease = Some(lease);
         self.moves += 1;

@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn patience_is_short_where_no_host_works_and_long_where_one_does() {
-        let (start, now) = (Instant::now(), Instant::now() + seconds(100));
+        let now = Instant::now() + seconds(100);
         let job = || Standing { under_way: 1, moved: Some(now - seconds(40)), ..Standing::default() };
         let patience = |job: Standing<'_>| stillness(&job, MOST, now).map(|still| still.patience);
-        let leased = |longest: u64| Leased { parts: 1, oldest: Some(start), longest: seconds(longest) };
+        let leased = |longest: u64| Leased { parts: 1, longest: seconds(longest) };
         assert_eq!(patience(Standing { under_way: 0, ..job() }), None);
         assert_eq!(patience(Standing { held: true, ..job() }), None);
         assert_eq!(patience(Standing { waiting: &waits(0, false, None), ..job() }), Some(WAITING));
