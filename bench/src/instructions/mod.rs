@@ -63,8 +63,8 @@ const fn steps(wire: Wire, width: usize, size: usize) -> Steps {
 }
 
 /// By how much a figure may grow. What other threads do at the same time decides how a node's work falls into turns.
-const OF_CALLS: f64 = 0.02;
-const OF_ROUTER: f64 = 0.08;
+const OF_CALLS: f64 = 0.1;
+const OF_ROUTER: f64 = 0.12;
 const OF_IO: f64 = 0.25;
 
 /// Counts, compares, and prints a table; a figure that is worse than what was written down fails it.
