@@ -48,12 +48,12 @@ Examples:
     #[command(after_long_help = "\
 Example:
       pylm explain 5f3a")]
-    Explain(ExplainArguments),
+    Explain(NamedJobArguments),
     /// Cancel a job, whoever its client is: what has not ended ends as cancelled
     #[command(after_long_help = "\
 Example:
       pylm cancel 5f3a")]
-    Cancel(ExplainArguments),
+    Cancel(NamedJobArguments),
     /// Write what a client that has gone has still to get, until its job has ended
     Attach(AttachArguments),
     /// Look at messages that took down every host, run them again, or drop them
@@ -312,7 +312,7 @@ pub(crate) struct LookArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ExplainArguments {
+pub(crate) struct NamedJobArguments {
     /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
     pub(crate) job: String,
     #[command(flatten)]

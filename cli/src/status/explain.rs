@@ -2,12 +2,12 @@
 
 use super::snapshot::Job;
 use super::{look, print};
-use crate::arguments::ExplainArguments;
+use crate::arguments::NamedJobArguments;
 use crate::failure::Failure;
 use std::process::ExitCode;
 
 /// Does what the arguments say.
-pub(crate) fn explain(arguments: &ExplainArguments) -> Result<ExitCode, Failure> {
+pub(crate) fn explain(arguments: &NamedJobArguments) -> Result<ExitCode, Failure> {
     let (_, node) = look(&arguments.node)?;
     let job = find(&node.jobs, &arguments.job)?;
     print(&format!("{} ({}, client {}): {}", job.identity, job.function, job.client, job.why))?;

@@ -59,7 +59,7 @@ impl Native<'_> {
             return found;
         }
         // Once is enough: there it stays.
-        grace.clone_from(&Duration::MAX);
+        *grace = Duration::MAX;
         error!(
             "a function goes on though nobody wants its results; it keeps its slot, since it runs in the node itself"
         );
