@@ -10,6 +10,12 @@ const OPTIONAL: u8 = 0x80;
 /// Payloads from this size on travel as frames of their own, which nobody copies.
 pub const ATTACH_FROM: usize = 16 << 10;
 
+/// The most functions that a host may offer: a frame of a few bytes for each must not become a heap of many.
+pub const MOST_FUNCTIONS: u64 = 65_536;
+
+/// The most steps of a place, a few for each node that a message may pass.
+pub const MOST_STEPS: u64 = 1_024;
+
 /// What a peer is to the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -253,6 +259,9 @@ impl<'a> Field<'a> for Place {
     #[inline]
     fn read(reader: &mut Reader<'a>, _: &mut Source<'_>) -> Result<Self, DecodeError> {
         let steps = reader.varint()?;
+        if steps > MOST_STEPS {
+            return Err(DecodeError::Value);
+        }
         (0..steps).map(|_| reader.varint()).collect::<Result<_, _>>().map(Place)
     }
     #[inline]
@@ -303,6 +312,9 @@ impl<'a> Field<'a> for Vec<FunctionOffer<'a>> {
     }
     fn read(reader: &mut Reader<'a>, _: &mut Source<'_>) -> Result<Self, DecodeError> {
         let count = reader.varint()?;
+        if count > MOST_FUNCTIONS {
+            return Err(DecodeError::Value);
+        }
         let mut functions = Vec::new();
         for _ in 0..count {
             let name = reader.string()?;
