@@ -341,8 +341,8 @@ A message that was alone at a host each time --max-attempts hosts were lost fail
 
 Examples:
       pylm failed list
-      pylm failed show 5f3a/12 --payload > message.bin
-      pylm failed retry 5f3a/12
+      pylm failed show 5f3a --payload > message.bin
+      pylm failed retry 5f3a
       pylm failed drop --all")]
 pub(crate) struct FailedArguments {
     #[command(subcommand)]

@@ -4,7 +4,7 @@ use crate::arguments::AttachArguments;
 use crate::failure::{Failure, written};
 use crate::job::connect;
 use crate::job::output::Output;
-use crate::job::stream::Ending;
+use crate::job::stream::{Ending, next};
 use crate::status::job_named;
 use pylm_client::blocking::Client;
 use pylm_client::{Event, JobOptions};
@@ -23,17 +23,7 @@ fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure>
     let mut results = client.attach(job, JobOptions::new());
     let mut output = Output::standard(arguments.format.format(), None);
     let (mut done, mut failed) = (0u64, 0u64);
-    loop {
-        let next = match results.try_next()? {
-            Some(next) => next,
-            None => {
-                written(output.flush())?;
-                match results.next().transpose()? {
-                    Some(next) => next,
-                    None => break,
-                }
-            }
-        };
+    while let Some(next) = next(&mut results, &mut output)? {
         match next.event {
             Event::Result { payload, .. } => written(output.push(&payload))?,
             Event::Done { .. } => done += 1,

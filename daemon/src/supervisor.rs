@@ -8,7 +8,7 @@ mod backoff;
 mod link;
 mod report;
 
-pub use backoff::{Backoff, jittered};
+pub use backoff::{Backoff, growing};
 pub use link::ParentLink;
 
 use rustix::process::{Pid, Signal, kill_process};

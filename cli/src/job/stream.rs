@@ -11,7 +11,7 @@ use crate::job::split::Piece;
 use indicatif::HumanCount;
 use pylm_client::blocking::{Client, JobResults, JobSender};
 use pylm_client::{Error, Event, JobOptions, Output as JobOutput};
-use std::io::StdoutLock;
+use std::io::{StdoutLock, Write};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
@@ -193,19 +193,22 @@ fn write(
     mut output: Output<StdoutLock<'_>>,
     shared: &Shared,
 ) -> Result<(), Failure> {
-    loop {
-        let next = match results.try_next()? {
-            Some(next) => next,
-            None => {
-                written(output.flush())?;
-                match results.next().transpose()? {
-                    Some(next) => next,
-                    None => return Ok(()),
-                }
-            }
-        };
+    while let Some(next) = next(&mut results, &mut output)? {
         take(next, &mut output, shared)?;
     }
+    Ok(())
+}
+
+/// The next output; before it is waited for, what was gathered is written.
+pub(crate) fn next<W: Write>(
+    results: &mut JobResults,
+    output: &mut Output<W>,
+) -> Result<Option<JobOutput>, Failure> {
+    if let Some(next) = results.try_next()? {
+        return Ok(Some(next));
+    }
+    written(output.flush())?;
+    Ok(results.next().transpose()?)
 }
 
 #[inline]

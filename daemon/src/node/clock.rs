@@ -93,11 +93,11 @@ impl Router {
         for (job, client) in &mut self.clients {
             if let Client::Native(stream) = client {
                 overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
-                if stream.deadline.is_some_and(|deadline| deadline <= now) {
+                let under_way = self.ledger.job(job).map_or(0, |job| job.counts.under_way);
+                if under_way > 0 && stream.deadline.is_some_and(|deadline| deadline <= now) {
                     // Those of an earlier run of this node have not heard of it.
                     overdue.extend(self.ledger.messages_of(job));
                 }
-                let under_way = self.ledger.job(job).map_or(0, |job| job.counts.under_way);
                 stream.forget_ended(under_way as usize, |message| self.ledger.message(message).is_some());
             }
         }

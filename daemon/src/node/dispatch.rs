@@ -7,14 +7,14 @@ use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use super::native::stream::Output;
 use super::router::Router;
-use crate::supervisor::jittered;
+use crate::supervisor::growing;
 use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmFields, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
 use pylm_transport::{Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Router {
     /// Whether something may be dispatched that could not be before.
@@ -60,16 +60,15 @@ impl Router {
         if self.config.pipelined || !self.followed.is_empty() {
             return Err(payload);
         }
-        let Some(job) = self.ledger.whole_part(host, lease).map(|part| part.job) else { return Err(payload) };
-        let Some(Client::Native(stream)) = self.clients.get_mut(job) else { return Err(payload) };
-        if payload.len() as u64 > stream.max_message.min(self.config.max_message) {
-            return Err(payload);
+        let (clients, most, length) = (&self.clients, self.config.max_message, payload.len() as u64);
+        let takes = |job| matches!(clients.get(job), Some(Client::Native(stream)) if length <= most.min(stream.max_message));
+        let Some(message) = self.ledger.reply(host, lease, takes) else { return Err(payload) };
+        if let Some(Client::Native(stream)) = self.clients.get_mut(message.job) {
+            stream.push(Output::Reply { number: message.number, payload });
         }
-        let Some(message) = self.ledger.reply(host, lease) else { return Err(payload) };
-        stream.push(Output::Reply { number: message.number, payload });
         self.undispatched = true;
         self.room_made |= !self.starved.is_empty();
-        self.touch(job);
+        self.touch(message.job);
         Ok(())
     }
 
@@ -118,7 +117,7 @@ impl Router {
         match self.ledger.end_lease(host, lease, LeaseEnd::Failed { permanent }, &mut self.abandoned) {
             Ended::Failed(message) => self.fail_as(message, permanent, code, text),
             Ended::Retry { part, errors } => {
-                let delay = retry_delay(errors);
+                let delay = growing(RETRY_DELAY, RETRY_DELAY_MAX, errors.saturating_sub(1));
                 tracing::debug!(code, text, errors, ?delay, "a function failed, and is tried again");
                 self.ledger.retry_at(part, Instant::now() + delay);
             }
@@ -279,11 +278,4 @@ impl Router {
             }
         }
     }
-}
-
-/// How long a part waits that is run again, having failed so often: from 100 ms on, each time twice as long, up to 30 s; half of
-/// it by chance, so that those who failed together do not come back together.
-fn retry_delay(errors: u32) -> Duration {
-    let doubled = RETRY_DELAY.saturating_mul(1 << errors.saturating_sub(1).min(16));
-    jittered(doubled.min(RETRY_DELAY_MAX))
 }

@@ -112,7 +112,7 @@ fn key_of(id: &str) -> Box<str> {
 }
 
 /// Whether a key of the cache belongs to messages that have failed.
-pub fn is_reserved(key: &str) -> bool {
+pub fn is_failed_key(key: &str) -> bool {
     key == FAILED_KEY || id_of(key).is_some()
 }
 

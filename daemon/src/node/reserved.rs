@@ -5,7 +5,7 @@
 
 use super::cache::CacheError;
 use super::egress::Client;
-use super::failed::{FAILED_KEY, is_reserved};
+use super::failed::{FAILED_KEY, is_failed_key};
 use super::ledger::JobKey;
 use super::router::Router;
 use super::snapshot::STATUS_KEY;
@@ -23,7 +23,7 @@ impl Router {
     pub(crate) fn value(&self, key: &str, now: Instant) -> Option<Bytes> {
         match key {
             STATUS_KEY => self.status(now),
-            key if is_reserved(key) => self.failed_value(key),
+            key if is_failed_key(key) => self.failed_value(key),
             key => self.cache.get(key),
         }
     }
@@ -33,7 +33,7 @@ impl Router {
     /// # Errors
     /// When the key is reserved, there is no room, or the journal takes nothing.
     pub(crate) fn set_value(&mut self, key: &str, value: Bytes) -> Result<String, CacheError> {
-        if is_reserved(key) || key.starts_with(JOBS) {
+        if is_failed_key(key) || key.starts_with(JOBS) {
             return Err(CacheError::ReadOnly(key.to_owned()));
         }
         self.set_in_cache(key, value)
@@ -47,7 +47,7 @@ impl Router {
         match key.strip_prefix(JOBS) {
             Some(identity) => Ok(Uuid::parse_str(identity).is_ok_and(|identity| self.cancel_named(identity))),
             None if key == FAILED_KEY => Err(CacheError::ReadOnly(key.to_owned())),
-            None if is_reserved(key) => Ok(self.drop_failed(key)),
+            None if is_failed_key(key) => Ok(self.drop_failed(key)),
             None => self.delete_from_cache(key),
         }
     }

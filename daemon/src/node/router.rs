@@ -4,7 +4,7 @@ use super::bounds::{LINGER, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
-use super::failed::{FAILED_KEY, FailedMessages};
+use super::failed::FailedMessages;
 use super::follow::Followed;
 use super::gather::Gatherer;
 use super::hosts::Host;
@@ -207,7 +207,6 @@ impl Router {
             (pylm_protocol::DISCOVERY_KEY, &version),
             // Its value is made when it is asked for.
             (STATUS_KEY, ""),
-            (FAILED_KEY, ""),
         ] {
             self.cache.preset(key, value);
         }

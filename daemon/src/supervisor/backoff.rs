@@ -8,30 +8,32 @@ use std::time::Duration;
 pub struct Backoff {
     first: Duration,
     longest: Duration,
-    next: Duration,
+    /// How many delays there were.
+    before: u32,
 }
 
 impl Backoff {
     /// Delays from `first` on, each twice the one before, up to `longest`; each jittered by up to half.
     pub fn new(first: Duration, longest: Duration) -> Self {
-        Backoff { first, longest, next: first }
+        Backoff { first, longest, before: 0 }
     }
 
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
-        let delay = self.next;
-        self.next = (delay * 2).min(self.longest);
-        jittered(delay)
+        let delay = growing(self.first, self.longest, self.before);
+        self.before = self.before.saturating_add(1);
+        delay
     }
 
     /// Begins with the first delay again.
     pub fn reset(&mut self) {
-        self.next = self.first;
+        self.before = 0;
     }
 }
 
-/// A delay of half to all of this, by chance.
-pub fn jittered(delay: Duration) -> Duration {
+/// The delay after so many `before`: from `first` on, each twice the one before, up to `longest`; jittered by up to half.
+pub fn growing(first: Duration, longest: Duration, before: u32) -> Duration {
+    let delay = first.saturating_mul(1 << before.min(20)).min(longest);
     delay.mul_f64(0.5 + random_fraction() / 2.0)
 }
 

@@ -1,7 +1,7 @@
 //! A node goes on with what its journal has: jobs wait for their clients, unfinished messages run again, and the cache is as it was.
 
 use crate::node::egress::Client;
-use crate::node::failed::is_reserved;
+use crate::node::failed::is_failed_key;
 use crate::node::message::{Header, Message};
 use crate::node::native::stream::{Output, Stream};
 use crate::node::router::Router;
@@ -22,7 +22,7 @@ impl Router {
         let keys = cache.len();
         let mut refused = 0;
         for (key, value) in cache {
-            if is_reserved(&key) {
+            if is_failed_key(&key) {
                 self.recover_failed(&value);
                 continue;
             }

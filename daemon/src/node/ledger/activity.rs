@@ -36,7 +36,7 @@ pub struct Latencies {
     nanos: u64,
 }
 
-/// [`BUCKETS`], but that of the longest ones, in nanoseconds: the ledger counts time in whole numbers, since it does so for every message.
+/// [`BUCKETS`] in nanoseconds: the ledger counts time in whole numbers, since it does so for every message.
 const BUCKETS_NANOS: [u64; BUCKETS.len()] = {
     let mut nanos = [0; BUCKETS.len()];
     let mut bucket = 0;

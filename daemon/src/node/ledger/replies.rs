@@ -1,11 +1,11 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
-use super::{HostKey, LeaseKey, Ledger, OpenMessage, Outcome, Part};
+use super::{HostKey, JobKey, LeaseKey, Ledger, OpenMessage, Outcome, Part};
 
 impl Ledger {
-    /// Whether a lease's only result is all of its message, so that nothing else is to be minded; the part that is out.
+    /// The part of a lease whose only result is all of its message, so that nothing else is to be minded.
     #[inline]
-    fn is_whole(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
+    fn whole_part(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
         let lease = self.leases.get(key)?;
         let part = self.parts.get(lease.part)?;
         let message = self.messages.get(part.message)?;
@@ -18,15 +18,16 @@ impl Ledger {
             .then_some(part)
     }
 
-    /// The part of a lease whose only result can go the short way.
-    pub fn whole_part(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
-        self.is_whole(host, key)
-    }
-
-    /// Takes a lease's only result, and with it the end of lease, part and message; `None`, with nothing changed, where more is to be
-    /// minded: then result and end are taken one after the other.
-    pub fn reply(&mut self, host: HostKey, key: LeaseKey) -> Option<OpenMessage> {
-        let message = self.is_whole(host, key)?.message;
+    /// Takes a lease's only result, and with it the end of lease, part and message; `None`, with nothing changed, where its job does not
+    /// take it so, or more is to be minded: then result and end are taken one after the other.
+    pub fn reply(
+        &mut self,
+        host: HostKey,
+        key: LeaseKey,
+        takes: impl FnOnce(JobKey) -> bool,
+    ) -> Option<OpenMessage> {
+        let part = self.whole_part(host, key).filter(|part| takes(part.job))?;
+        let message = part.message;
         let lease = self.leases.remove(key)?;
         self.close_lease(&lease, false);
         self.remove_part(lease.part);
@@ -69,8 +70,8 @@ mod tests {
     #[test]
     fn a_reply_leaves_the_books_as_result_and_end_do() {
         let (mut short, host, leases) = leased(false, 1);
-        assert_eq!(short.reply(host, leases[0]).unwrap().number, 0);
-        assert!(short.reply(host, leases[0]).is_none(), "a second answer finds nothing");
+        assert_eq!(short.reply(host, leases[0], |_| true).unwrap().number, 0);
+        assert!(short.reply(host, leases[0], |_| true).is_none(), "a second answer finds nothing");
 
         let (mut long, host, leases) = leased(false, 1);
         let result = LeaseResult { only: true, ..LeaseResult::default() };
@@ -87,16 +88,18 @@ mod tests {
 
     #[test]
     fn what_is_more_than_one_result_goes_the_long_way() {
+        let (mut ledger, host, leases) = leased(false, 1);
+        assert!(ledger.reply(host, leases[0], |_| false).is_none(), "its client does not take it");
         let (mut ledger, host, leases) = leased(false, 2);
-        assert!(ledger.reply(host, leases[0]).is_none(), "another part is open");
+        assert!(ledger.reply(host, leases[0], |_| true).is_none(), "another part is open");
         let (mut ledger, host, leases) = leased(true, 1);
-        assert!(ledger.reply(host, leases[0]).is_none(), "gather hooks want to see it");
+        assert!(ledger.reply(host, leases[0], |_| true).is_none(), "gather hooks want to see it");
         let (mut ledger, host, leases) = leased(false, 1);
         let _ = ledger.result(host, leases[0], LeaseResult::default());
-        assert!(ledger.reply(host, leases[0]).is_none(), "a result was passed on");
+        assert!(ledger.reply(host, leases[0], |_| true).is_none(), "a result was passed on");
         let (mut ledger, host, leases) = leased(false, 1);
         ledger.lose_host(host, true, Instant::now());
-        assert!(ledger.reply(host, leases[0]).is_none(), "its host was lost");
+        assert!(ledger.reply(host, leases[0], |_| true).is_none(), "its host was lost");
         assert_eq!(ledger.totals().under_way, 1);
     }
 }
