@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::waiting::wait_until;
+
 /// An address on which a node picks a port of its own.
 pub const ANY_PORT: &str = "tcp://127.0.0.1:0";
 
@@ -63,6 +65,16 @@ pub fn port(address: &str) -> u16 {
 pub fn connect(address: &str) -> TcpStream {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, port(address)));
     TcpStream::connect(socket).unwrap_or_else(|error| panic!("nobody listens on {address}: {error}"))
+}
+
+/// Wait until nobody has the port of `address`.
+///
+/// # Panics
+/// Where somebody has it for a minute.
+#[track_caller]
+pub fn wait_until_free(address: &str) {
+    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, port(address)));
+    wait_until(&format!("{address} is free"), || TcpListener::bind(socket).is_ok());
 }
 
 /// Wait until `count` connections to the listener at `address` are established.

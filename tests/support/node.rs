@@ -5,7 +5,7 @@ use std::time::Duration;
 use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 
-use crate::address::ANY_PORT;
+use crate::address::{ANY_PORT, wait_until_free};
 use crate::http::{Answer, request};
 use crate::process::Process;
 use crate::programs::{Profile, programs};
@@ -68,6 +68,8 @@ impl Node {
             ["--worker-push", &*self.worker_push],
             ["--db", &*self.db],
         ];
+        // While no node has them, the system may have given one to another test, for a while.
+        flags.iter().for_each(|[_, address]| wait_until_free(address));
         Self::start_at(profile, &flags.concat(), args)
     }
 
