@@ -27,6 +27,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Room in a frame beside its payload.
 const FRAME_MARGIN: u64 = 1 << 20;
 
+/// The sockets of a client: that of its connection, and those of connections before that have not ended yet.
+const SOCKETS: u16 = 64;
+
 /// The caller that waits for the first connection.
 pub(crate) struct FirstConnection {
     pub(crate) until: Instant,
@@ -76,7 +79,7 @@ impl ClientThread {
         Ok(ClientThread {
             address: introduction.address.clone(),
             max_message: introduction.max_message,
-            context: Context::new().map_err(Error::system("make a ZeroMQ context"))?,
+            context: Context::small(SOCKETS).map_err(Error::system("make a ZeroMQ context"))?,
             poller,
             desk,
             session: Session::new(introduction, now),

@@ -41,3 +41,9 @@ pub const OPEN_JOBS: usize = 4_096;
 
 /// The default of `--max-message`: the largest payload that a node takes, in bytes.
 pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;
+
+/// How often a client without jobs and its node say something to each other, instead of at every heartbeat.
+pub const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// For how long each of them then asks not to be taken for lost, from each word on.
+pub const IDLE_PATIENCE: Duration = Duration::from_secs(15);

@@ -1,11 +1,11 @@
-//! Many that do nothing: what the node's heartbeats with them cost.
+//! Many that do nothing: what the node's heartbeats with them cost. Clients keep to the rhythm of our client library.
 
 use super::Figure;
 use crate::contender::own::{self, With};
 use crate::cpu;
 use crate::peer::Peer;
 use anyhow::Result;
-use pylm_protocol::{Record, Role};
+use pylm_protocol::{IDLE_HEARTBEAT, IDLE_PATIENCE, Record, Role};
 use pylm_transport::{Context, raise_file_limit};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,10 +13,7 @@ use std::time::{Duration, Instant};
 const CLIENTS: usize = 1_000;
 const HOSTS: u32 = 10;
 const SLOTS: u32 = 100;
-const TIME: Duration = Duration::from_secs(10);
-/// Between the signs of life of each client, as the protocol asks for.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
+const TIME: Duration = Duration::from_secs(20);
 pub fn measure() -> Result<Vec<Figure>> {
     raise_file_limit()?;
     let (node, db) = own::node(With::Nothing)?;
@@ -24,22 +21,24 @@ pub fn measure() -> Result<Vec<Figure>> {
     let context = Context::new()?;
     let mut clients: Vec<Peer> =
         (0..CLIENTS).map(|_| Peer::greet(&context, &db, Role::Client, &[])).collect::<Result<_>>()?;
-    let mut used = 0.0;
-    let begun = Instant::now();
-    // The first second is for what the connections have left to do.
-    let mut measured = begun;
-    while begun.elapsed() < TIME + HEARTBEAT {
-        let next = Instant::now() + HEARTBEAT;
-        for client in &mut clients {
-            client.say(&Record::Heartbeat { patience: 0 });
+    let patience = IDLE_PATIENCE.as_millis() as u64;
+    let turn = |clients: &mut Vec<Peer>| -> Result<()> {
+        // Spread over the time, as clients are that have nothing to do with each other.
+        let begun = Instant::now();
+        let share = IDLE_HEARTBEAT / clients.len() as u32;
+        for (client, number) in clients.iter_mut().zip(1..) {
+            client.say(&Record::Heartbeat { patience });
             client.send()?;
             client.drain()?;
+            thread::sleep((begun + share * number).saturating_duration_since(Instant::now()));
         }
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-        if used == 0.0 {
-            used = cpu::of_group(node.id())?;
-            measured = Instant::now();
-        }
+        Ok(())
+    };
+    // The first turn is for what the connections have left to do.
+    turn(&mut clients)?;
+    let (used, measured) = (cpu::of_group(node.id())?, Instant::now());
+    while measured.elapsed() < TIME {
+        turn(&mut clients)?;
     }
     let share = (cpu::of_group(node.id())? - used) / measured.elapsed().as_secs_f64();
     Ok(vec![Figure::at_most(

@@ -43,6 +43,10 @@ impl<W> Calls<W> {
         self.next += 1;
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(crate) fn disconnected(&mut self) {
         self.unsent = 0;
     }

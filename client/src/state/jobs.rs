@@ -51,6 +51,11 @@ impl Jobs {
         self.jobs.remove(&number);
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// The connection is gone: all jobs are to be opened again.
     pub(crate) fn disconnected(&mut self) {
         self.opened = 0;

@@ -1,13 +1,16 @@
 //! The session against a model of a node: whatever is lost, repeated, held or shrunk, each result and each end comes once.
 
 use super::backlog::Message;
+use super::calls::CacheCall;
 use super::job::{Delivery, Job, JobTerms};
 use super::session::{Introduction, Outgoing, Session};
 use super::window::Window;
 use bytes::Bytes;
 use proptest::prelude::*;
 use pylm_protocol::record::HELD_UNTIL_END;
-use pylm_protocol::{BatchReader, BatchWriter, JobState, Payload, Place, Record, codes};
+use pylm_protocol::{
+    BatchReader, BatchWriter, IDLE_HEARTBEAT, IDLE_PATIENCE, JobState, Payload, Place, Record, codes,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -561,4 +564,39 @@ fn a_heartbeat_is_sent_when_nothing_else_was_for_a_while() {
     assert_eq!(due, harness.now + Duration::from_secs(1));
     assert!(harness.session.transmit(due).is_some());
     assert!(harness.session.transmit(due).is_none());
+}
+
+/// The heartbeat that a session without anything to do says at its deadline, and what patience it asks for.
+fn heartbeat(session: &mut Session<()>, due: Instant) -> u64 {
+    let Some(Outgoing::Batch(frame, attachments)) = session.transmit(due) else { panic!("nothing was said") };
+    let frame = Bytes::from(frame);
+    let mut reader = BatchReader::new(&frame, &attachments).unwrap();
+    match reader.next_record().unwrap() {
+        Some(Record::Heartbeat { patience }) => patience,
+        other => panic!("{other:?} is no heartbeat"),
+    }
+}
+
+#[test]
+fn a_client_without_jobs_says_less_and_hears_of_a_lost_node_as_soon_as_it_wants_something() {
+    let mut harness = Harness::new();
+    harness.send();
+    harness.receive();
+    harness.receive();
+    harness.send();
+    assert_eq!(heartbeat(&mut harness.session, harness.now + Duration::from_secs(1)), 0, "its job is open");
+    harness.session.remove_job(JOB);
+    let rests = harness.now + Duration::from_secs(2);
+    assert_eq!(heartbeat(&mut harness.session, rests), IDLE_PATIENCE.as_millis() as u64);
+    assert!(harness.session.transmit(rests + IDLE_HEARTBEAT / 2).is_none());
+    let patience = IDLE_PATIENCE.as_millis() as u64;
+    harness.now = rests;
+    harness.node.say(&Record::Heartbeat { patience });
+    harness.receive();
+    let later = rests + Duration::from_secs(8);
+    assert!(harness.session.check(later).is_ok());
+    harness.session.call(CacheCall::Get { key: "key".into() }, ());
+    assert!(harness.session.transmit(later).is_some());
+    assert!(harness.session.check(later + Duration::from_secs(4)).is_ok());
+    assert!(harness.session.check(later + Duration::from_secs(6)).is_err(), "it wants an answer");
 }

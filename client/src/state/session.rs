@@ -8,7 +8,8 @@ use crate::Error;
 use bytes::Bytes;
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{
-    BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, MAJOR, MINOR, Record, Role, codes,
+    BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, IDLE_HEARTBEAT, IDLE_PATIENCE, MAJOR,
+    MINOR, Record, Role, codes,
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -93,6 +94,8 @@ pub(crate) struct Session<W> {
     proven: bool,
     node_max_message: u64,
     said_at: Instant,
+    /// There was nothing to do when something was said last: the node may be silent for longer, as it was told of this side.
+    idle: bool,
     /// When the node counts as lost if nothing is heard until then.
     lost_at: Instant,
     jobs: Jobs,
@@ -115,6 +118,7 @@ impl<W> Session<W> {
             proven: false,
             node_max_message: DEFAULT_MAX_MESSAGE,
             said_at: now,
+            idle: false,
             lost_at: now,
             jobs: Jobs::default(),
             touched: Vec::new(),
@@ -164,6 +168,7 @@ impl<W> Session<W> {
         self.connections += 1;
         self.link = if self.proven { Link::Fresh } else { Link::Asking { ask_at: now } };
         self.said_at = now;
+        self.idle = false;
         self.lost_at = now + self.rhythm.silence;
     }
 
@@ -194,9 +199,14 @@ impl<W> Session<W> {
             Link::Asking { ask_at } => Some(ask_at.min(self.lost_at)),
             Link::Fresh => Some(self.said_at),
             Link::Greeting | Link::Up | Link::Draining => {
-                Some(self.lost_at.min(self.said_at + self.rhythm.heartbeat))
+                Some(self.lost_at.min(self.said_at + self.heartbeat()))
             }
         }
+    }
+
+    /// How long nothing may be said.
+    fn heartbeat(&self) -> Duration {
+        if self.idle { self.rhythm.heartbeat.max(IDLE_HEARTBEAT) } else { self.rhythm.heartbeat }
     }
 
     /// Looks whether the node has been silent for too long. To be asked when everything that came was received.
@@ -228,10 +238,12 @@ impl<W> Session<W> {
         let draining = self.link == Link::Draining;
         self.jobs.transmit(draining, self.node_max_message, &mut self.writer, &mut self.touched);
         if self.writer.is_empty() {
-            if now < self.said_at + self.rhythm.heartbeat {
+            if now < self.said_at + self.heartbeat() {
                 return None;
             }
-            self.writer.push(&Record::Heartbeat { patience: 0 });
+            self.rest();
+        } else {
+            self.wake(now);
         }
         self.said_at = now;
         let size = self.writer.bytes();
@@ -242,6 +254,20 @@ impl<W> Session<W> {
         self.announced = Some(batch);
         self.writer.push(&Record::Heartbeat { patience: (size / SLOWEST_LINK) as u64 });
         Some(self.take_batch())
+    }
+
+    /// Says a heartbeat. Without jobs and calls there is little to lose: then it is the last one for a while.
+    fn rest(&mut self) {
+        self.idle = self.link == Link::Up && self.jobs.is_empty() && self.calls.is_empty();
+        let patience = if self.idle { IDLE_PATIENCE.as_millis() as u64 } else { 0 };
+        self.writer.push(&Record::Heartbeat { patience });
+    }
+
+    /// There is something to say: a node that was allowed to be silent for long is so no more.
+    fn wake(&mut self, now: Instant) {
+        if std::mem::take(&mut self.idle) {
+            self.lost_at = self.lost_at.min(now + self.rhythm.silence);
+        }
     }
 
     fn question(&self) -> Vec<u8> {

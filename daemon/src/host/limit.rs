@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// The work that should wait for each slot beside what it is at.
-const AHEAD: Duration = Duration::from_millis(5);
+const AHEAD: Duration = Duration::from_millis(2);
 /// The most leases that a host asks for.
-const MOST: u64 = 4096;
+const MOST: u64 = 1024;
 /// The work that a slot takes from the queue at once.
 const PARCEL: Duration = Duration::from_micros(100);
 /// The most leases that a slot takes at once.
@@ -93,17 +93,17 @@ mod tests {
     fn tiny_functions_get_a_large_limit_at_once_and_slow_ones_none_ahead() {
         let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_micros(100), 100);
-        assert_eq!((pace.news(false), pace.parcel()), (Some(4096), 100));
+        assert_eq!((pace.news(false), pace.parcel()), (Some(1024), 100));
         pace.observe(Duration::from_secs(1), 1);
         pace.observe(Duration::from_secs(1), 1);
         assert_eq!((pace.news(false), pace.parcel()), (Some(2), 1));
     }
 
     #[test]
-    fn about_five_milliseconds_of_work_wait_for_each_slot() {
+    fn about_two_milliseconds_of_work_wait_for_each_slot() {
         let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_millis(1), 1);
-        assert_eq!(pace.news(false), Some(12));
+        assert_eq!(pace.news(false), Some(6));
     }
 
     #[test]
@@ -130,8 +130,8 @@ mod tests {
         assert_eq!((pace.told(), pace.news(true)), (0, None));
         assert_eq!((pace.news(false), pace.news(false)), (Some(4), None));
         pace.observe(Duration::from_millis(1), 1);
-        assert_eq!(pace.news(false), Some(12));
+        assert_eq!(pace.news(false), Some(6));
         assert_eq!((pace.news(true), pace.news(true)), (Some(0), None));
-        assert_eq!(pace.news(false), Some(12));
+        assert_eq!(pace.news(false), Some(6));
     }
 }

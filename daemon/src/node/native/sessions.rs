@@ -4,7 +4,7 @@ use super::open_jobs::OpenJobs;
 use crate::node::bounds::{HEARTBEAT, PATIENCE, SILENCE};
 use crate::node::ledger::{HostKey, JobKey};
 use bytes::Bytes;
-use pylm_protocol::{BatchWriter, Record, Role};
+use pylm_protocol::{BatchWriter, IDLE_HEARTBEAT, IDLE_PATIENCE, Record, Role};
 use pylm_transport::{Frame, Frames, SendError, Socket};
 use slotmap::{SlotMap, new_key_type};
 use std::collections::{HashMap, VecDeque};
@@ -47,6 +47,8 @@ pub struct Session {
     /// Until when it may stay silent, by its own word.
     patience: Option<Instant>,
     said: Instant,
+    /// What was said last asks it to expect the next word later than usual, as neither has anything to do.
+    resting: bool,
     dirty: bool,
 }
 
@@ -64,6 +66,19 @@ impl Session {
 
     fn is_silent(&self, now: Instant) -> bool {
         now.duration_since(self.heard) > SILENCE && self.patience.is_none_or(|until| now > until)
+    }
+
+    /// Whether it is time to say something.
+    fn is_due(&self, now: Instant) -> bool {
+        let rhythm = if self.resting { IDLE_HEARTBEAT } else { HEARTBEAT };
+        now.duration_since(self.said) >= rhythm && self.backlog.is_empty()
+    }
+
+    /// Says a heartbeat; to a client without jobs that rests itself, it is the last one for a while.
+    fn say_heartbeat(&mut self) {
+        self.resting = self.role == Role::Client && self.jobs.len() == 0 && self.patience.is_some();
+        let patience = if self.resting { IDLE_PATIENCE.as_millis() as u64 } else { 0 };
+        self.batch.push(&Record::Heartbeat { patience });
     }
 
     /// Puts the batch behind what waits for the socket.
@@ -132,6 +147,7 @@ impl Sessions {
             heard: now,
             patience: None,
             said: now,
+            resting: false,
             dirty: false,
         });
         self.by_route.insert(route, key);
@@ -187,10 +203,11 @@ impl Sessions {
 
     #[inline]
     fn touch(&mut self, key: SessionKey) {
-        if let Some(session) = self.sessions.get_mut(key)
-            && !std::mem::replace(&mut session.dirty, true)
-        {
-            self.dirty.push(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.resting = false;
+            if !std::mem::replace(&mut session.dirty, true) {
+                self.dirty.push(key);
+            }
         }
     }
 
@@ -238,8 +255,8 @@ impl Sessions {
         for (key, session) in &mut self.sessions {
             if session.is_silent(now) {
                 silent.push(key);
-            } else if now.duration_since(session.said) >= HEARTBEAT && session.backlog.is_empty() {
-                session.batch.push(&Record::Heartbeat { patience: 0 });
+            } else if session.is_due(now) {
+                session.say_heartbeat();
                 if !std::mem::replace(&mut session.dirty, true) {
                     self.dirty.push(key);
                 }
