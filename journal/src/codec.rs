@@ -24,6 +24,7 @@ const CANCELLED: u8 = 11;
 const CLOSED: u8 = 12;
 const CACHE_SET: u8 = 13;
 const CACHE_DELETE: u8 = 14;
+const RERUN: u8 = 15;
 
 /// The jobs that the records of one frame are about, in the order in which they came up.
 #[derive(Debug, Default)]
@@ -132,8 +133,14 @@ pub(crate) fn write(record: &Record, jobs: &mut Jobs, out: &mut Vec<u8>) {
                 }
             }
         }
-        Record::Acknowledged { job, below: number } | Record::Finished { job, count: number } => {
-            out.push(if matches!(record, Record::Finished { .. }) { FINISHED } else { ACKNOWLEDGED });
+        Record::Acknowledged { job, below: number }
+        | Record::Rerun { job, below: number }
+        | Record::Finished { job, count: number } => {
+            out.push(match record {
+                Record::Finished { .. } => FINISHED,
+                Record::Rerun { .. } => RERUN,
+                _ => ACKNOWLEDGED,
+            });
             jobs.write(*job, out);
             varint::write(*number, out);
         }
@@ -197,6 +204,7 @@ pub(crate) fn read(bytes: &[u8], frame: &Bytes, jobs: &mut Jobs) -> Result<Recor
             },
         },
         ACKNOWLEDGED => Record::Acknowledged { job: jobs.read(reader)?, below: reader.varint()? },
+        RERUN => Record::Rerun { job: jobs.read(reader)?, below: reader.varint()? },
         FINISHED => Record::Finished { job: jobs.read(reader)?, count: reader.varint()? },
         CANCELLED => Record::Cancelled { job: jobs.read(reader)? },
         CLOSED => Record::Closed { job: jobs.read(reader)? },

@@ -33,9 +33,16 @@ impl Index {
         }
     }
 
-    /// A run of the node begins: messages without an end run again, and make their results anew.
-    pub(crate) fn begin_run(&mut self) {
-        self.jobs.values_mut().for_each(|job| job.drop_results_of_earlier_runs(&mut self.alive));
+    /// A run of the node begins: messages without an end run again, and make their results anew. What has to be written, so that
+    /// those of before are known as such when the messages have ended.
+    pub(crate) fn begin_run(&mut self) -> Vec<Record> {
+        let mut reruns = Vec::new();
+        for (&identity, job) in &mut self.jobs {
+            if job.drop_results_of_earlier_runs(&mut self.alive) {
+                reruns.push(Record::Rerun { job: identity, below: job.next_serial });
+            }
+        }
+        reruns
     }
 
     /// Takes note of a record, which stands at `slot`. Said again of the same thing, the later place counts.
@@ -67,6 +74,12 @@ impl Index {
             Record::Acknowledged { job, below } => {
                 let job = self.jobs.entry(*job).or_default();
                 job.acknowledge(*below, slot, alive);
+            }
+            Record::Rerun { job, below } => {
+                let job = self.jobs.entry(*job).or_default();
+                job.next_serial = job.next_serial.max(*below);
+                alive.born(slot);
+                job.reruns.insert(*below, slot).into_iter().for_each(|old| alive.dead(old));
             }
             Record::Finished { job, count } => {
                 let job = self.jobs.entry(*job).or_default();
@@ -108,6 +121,7 @@ impl Index {
             job.finished.take_if(|told| !stays(&told.1));
             job.acknowledged.take_if(|told| !stays(&told.1));
             job.messages.retain(|_, slot| stays(slot));
+            job.reruns.retain(|_, slot| stays(slot));
             job.outputs.retain(|_, kept| stays(&kept.slot));
             job.held.values_mut().for_each(|held| held.retain(|_, slot| stays(slot)));
         }
@@ -126,6 +140,7 @@ impl Index {
                 job.outputs.get(serial).is_some_and(|kept| kept.slot == slot)
                     || job.held.get(number).is_some_and(|held| held.get(serial) == Some(&slot))
             }),
+            Record::Rerun { below, .. } => job.is_some_and(|job| job.reruns.get(below) == Some(&slot)),
             Record::Finished { .. } => {
                 job.is_some_and(|job| job.finished.is_some_and(|finished| finished.1 == slot))
             }

@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) outputs: BTreeMap<u64, Kept>,
     /// Results, by message, that the client has acknowledged, but forgets when it loses the node before their end.
     pub(crate) held: HashMap<u64, BTreeMap<u64, Slot>>,
+    /// Serials with which a run of the node began when messages had results and no end, and where that was told.
+    pub(crate) reruns: BTreeMap<u64, Slot>,
     /// The serial of the first output that the client has not acknowledged, and where that was told.
     pub(crate) acknowledged: Option<(u64, Slot)>,
     /// Behind the highest serial that was seen.
@@ -74,34 +76,38 @@ impl Job {
         self.last_serial = self.last_serial.max(Some(serial));
     }
 
-    /// Of a message without an end, no result counts; of one that has ended, as many as its end tells, and those are the last
-    /// ones: a run begins with the first result again.
-    pub(crate) fn drop_results_of_earlier_runs(&mut self, alive: &mut Counts) {
-        let mut left: HashMap<u64, u64> = HashMap::new();
-        for kept in self.outputs.values() {
+    /// Drops the results of earlier runs of messages: all of one without an end; of another those from before the last start that
+    /// came before its end, and those beyond as many as its end tells of. Whether results were dropped that no earlier start had
+    /// dropped.
+    pub(crate) fn drop_results_of_earlier_runs(&mut self, alive: &mut Counts) -> bool {
+        let mut ended: HashMap<u64, (u64, u64)> = HashMap::new();
+        for (serial, kept) in &self.outputs {
             if let Shape::End { results } = kept.shape {
-                left.insert(kept.number, results);
+                let first = self.reruns.range(..=serial).next_back().map_or(0, |(&below, _)| below);
+                ended.insert(kept.number, (first, results));
             }
         }
-        let mut counts = |number: u64| {
-            let left = left.get_mut(&number).filter(|left| **left > 0);
-            left.map(|left| *left -= 1).is_some()
+        let mut counts = |serial: u64, number: u64| {
+            let ended = ended.get_mut(&number).filter(|(first, left)| serial >= *first && *left > 0);
+            ended.map(|(_, left)| *left -= 1).is_some()
         };
-        let mut dropped = Vec::new();
-        for (&serial, kept) in self.outputs.iter().rev() {
-            if !matches!(kept.shape, Shape::End { .. }) && !counts(kept.number) {
-                dropped.push(serial);
-            }
-        }
-        for kept in dropped.into_iter().filter_map(|serial| self.outputs.remove(&serial)) {
-            alive.dead(kept.slot);
-        }
-        for (&number, held) in &mut self.held {
-            let first = held.keys().rev().take_while(|_| counts(number)).last().copied();
-            let counting = first.map(|first| held.split_off(&first)).unwrap_or_default();
-            std::mem::replace(held, counting).into_values().for_each(|slot| alive.dead(slot));
+        let results = self.outputs.iter().filter(|(_, kept)| !matches!(kept.shape, Shape::End { .. }));
+        let results = results.map(|(&serial, kept)| (serial, kept.number));
+        let held =
+            self.held.iter().flat_map(|(&number, held)| held.keys().map(move |&serial| (serial, number)));
+        let mut results: Vec<(u64, u64)> = results.chain(held).collect();
+        // The last ones first: a run begins with the first result again.
+        results.sort_unstable_by(|one, other| other.cmp(one));
+        results.retain(|&(serial, number)| !counts(serial, number));
+        let known = self.reruns.keys().next_back().copied().unwrap_or_default();
+        let is_news = results.first().is_some_and(|&(serial, _)| serial >= known);
+        for (serial, number) in results {
+            let kept = self.outputs.remove(&serial).map(|kept| kept.slot);
+            let held = self.held.get_mut(&number).and_then(|held| held.remove(&serial));
+            kept.or(held).into_iter().for_each(|slot| alive.dead(slot));
         }
         self.held.retain(|_, held| !held.is_empty());
+        is_news
     }
 
     pub(crate) fn keep(&mut self, serial: u64, kept: Kept, alive: &mut Counts) {
@@ -137,6 +143,11 @@ impl Job {
                     let held = self.held.remove(&kept.number).unwrap_or_default();
                     held.into_values().for_each(|slot| alive.dead(slot));
                 }
+            }
+        }
+        if self.held.is_empty() {
+            while let Some(first) = self.reruns.first_entry().filter(|first| *first.key() <= below) {
+                alive.dead(first.remove());
             }
         }
     }
@@ -180,6 +191,7 @@ impl Job {
         let messages = std::mem::take(&mut self.messages).into_values();
         let outputs = std::mem::take(&mut self.outputs).into_values().map(|kept| kept.slot);
         let held = std::mem::take(&mut self.held).into_values().flat_map(BTreeMap::into_values);
-        messages.chain(outputs).chain(held).for_each(|slot| alive.dead(slot));
+        let reruns = std::mem::take(&mut self.reruns).into_values();
+        messages.chain(outputs).chain(held).chain(reruns).for_each(|slot| alive.dead(slot));
     }
 }

@@ -112,6 +112,14 @@ pub enum Record {
         /// The serial of the first output that it has not taken.
         below: u64,
     },
+    /// The node has started again when messages of the job had results and no end, which it makes anew: of a message that ends at
+    /// `below` or behind it, results before that do not count. The journal writes it itself.
+    Rerun {
+        /// The job's identity.
+        job: Uuid,
+        /// The serial of the first output after the start.
+        below: u64,
+    },
     /// No message whose number is `count` or higher will follow.
     Finished {
         /// The job's identity.
@@ -151,6 +159,7 @@ impl Record {
             Record::Accepted { job, .. }
             | Record::Output { job, .. }
             | Record::Acknowledged { job, .. }
+            | Record::Rerun { job, .. }
             | Record::Finished { job, .. }
             | Record::Cancelled { job }
             | Record::Closed { job } => Some(*job),

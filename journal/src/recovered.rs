@@ -64,7 +64,7 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// How many records are missing that were durable once.
     pub lost: u64,
-    /// Ends that became failures because results of theirs are lost: to be written, so that it stays so.
+    /// To be written, so that it stays so: where messages run again, and ends that became failures because results of theirs are lost.
     pub(crate) mended: Vec<Record>,
 }
 
@@ -75,7 +75,7 @@ impl Recovered {
     }
 
     pub(crate) fn collect(replay: &mut Replay) -> Result<Recovered, Error> {
-        replay.index.begin_run();
+        let reruns = replay.index.begin_run();
         let jobs = replay.index.jobs.iter().map(|(&identity, job)| {
             let header = JobHeader { identity, ..JobHeader::default() };
             let empty = RecoveredJob {
@@ -95,7 +95,7 @@ impl Recovered {
             cache: HashMap::new(),
             damage: replay.damage.clone(),
             lost: replay.lost,
-            mended: Vec::new(),
+            mended: reruns,
         };
         replay.visit(|record| {
             recovered.take(record);

@@ -16,7 +16,10 @@ use std::path::{Path, PathBuf};
 const MAGIC: &[u8; 8] = b"pylmjrnl";
 
 /// The version of the format: it changes when an older program could not read what a newer one wrote.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+
+/// The oldest version that can be read; it only lacks `Rerun` records.
+const OLDEST: u32 = 1;
 
 const HEAD: usize = 48;
 
@@ -85,7 +88,7 @@ impl Head {
             return Err(BadHead::Damaged);
         }
         let version = half(8).ok_or(BadHead::Damaged)?;
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(BadHead::Version(version));
         }
         let salt = bytes.get(32..).and_then(<[u8]>::first_chunk).ok_or(BadHead::Damaged)?;

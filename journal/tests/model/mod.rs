@@ -140,6 +140,7 @@ pub enum Step {
     Result {
         job: u8,
         message: u8,
+        held: bool,
         size: u16,
     },
     End {
@@ -183,8 +184,8 @@ pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => job().prop_map(|job| Step::Open { job }),
         20 => (job(), size()).prop_map(|(job, size)| Step::Accept { job, size }),
-        8 => (job(), any::<u8>(), size())
-            .prop_map(|(job, message, size)| Step::Result { job, message, size }),
+        8 => (job(), any::<u8>(), any::<bool>(), size())
+            .prop_map(|(job, message, held, size)| Step::Result { job, message, held, size }),
         16 => (job(), any::<u8>(), 0..3u8, size()).prop_map(|(job, message, how, size)| Step::End { job, message, how, size }),
         8 => (job(), any::<u8>()).prop_map(|(job, share)| Step::Acknowledge { job, share }),
         1 => job().prop_map(|job| Step::Finish { job }),
@@ -240,14 +241,12 @@ impl Node {
                     payload: data(size, self.written),
                 }
             }
-            Step::Result { job, message, size } => {
+            Step::Result { job, message, held, size } => {
                 let job = open(job)?;
                 let number = choose(&model.jobs[&job].messages, message)?;
                 let results = self.results.entry((job, number)).or_default();
                 let place = Place::new(&[*results, u64::from(size)]);
                 *results += 1;
-                // A message's results are held all or none: see docs/journal.md.
-                let held = number % 2 == 0;
                 let output = Output::Result { place, held, payload: data(size, self.written) };
                 Record::Output { job, serial: self.serial(job), number, output }
             }
