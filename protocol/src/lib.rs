@@ -43,7 +43,7 @@ pub const OPEN_JOBS: usize = 4_096;
 pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;
 
 /// How often a client without jobs and its node say something to each other, instead of at every heartbeat.
-pub const IDLE_HEARTBEAT: Duration = Duration::from_secs(5);
+pub const IDLE_HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// For how long each of them then asks not to be taken for lost, from each word on.
-pub const IDLE_PATIENCE: Duration = Duration::from_secs(15);
+pub const IDLE_PATIENCE: Duration = Duration::from_secs(90);

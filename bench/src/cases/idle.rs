@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const CLIENTS: usize = 1_000;
 const HOSTS: u32 = 10;
 const SLOTS: u32 = 100;
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(25);
 pub fn measure() -> Result<Vec<Figure>> {
     raise_file_limit()?;
     let (node, db) = own::node(With::Nothing)?;

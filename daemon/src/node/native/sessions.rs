@@ -116,7 +116,12 @@ pub struct Sessions {
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
+    /// When all of them were looked at last.
+    looked: Option<Instant>,
 }
+
+/// The time between two looks at all sessions, which may be thousands.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Sessions {
     /// Begins a session.
@@ -252,6 +257,10 @@ impl Sessions {
     /// Says a heartbeat to whom nothing was said for a while; who was silent too long is returned.
     pub fn tick(&mut self, now: Instant) -> Vec<SessionKey> {
         let mut silent = Vec::new();
+        if self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK) {
+            return silent;
+        }
+        self.looked = Some(now);
         for (key, session) in &mut self.sessions {
             if session.is_silent(now) {
                 silent.push(key);
