@@ -185,6 +185,29 @@ fn a_job_that_nobody_comes_back_for_is_closed_after_its_time() {
 }
 
 #[test]
+fn a_job_ends_by_its_deadline_though_its_client_and_the_node_were_killed() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let program = programs(Profile::Debug).program("pylm");
+    let plan = Process::plan("pylm job", program);
+    // Nobody offers the function.
+    let begun = Instant::now();
+    let mut client = plan.args(["job", "--db", &*node.db, "--deadline", "15", "server.echo"]).start();
+    client.write_stdin(b"a message without a host\n");
+    folder.wait_for(b"a message without a host");
+    client.kill();
+    node.process.kill();
+
+    node = folder.start_again(&node);
+    node.process.wait_for_line("jobs=1 messages=1", PATIENCE);
+    // Without the deadline, it would wait for the function longer than that.
+    assert_eq!(node.end(END).failed, 1);
+    assert!(begun.elapsed() >= Duration::from_secs(15), "it ended before its time");
+    assert_eq!(folder.check().0, Some(0));
+}
+
+#[test]
 fn the_cache_survives() {
     let _limit = limit();
     let folder = Folder::new();

@@ -101,6 +101,7 @@ pub(crate) fn write(record: &Record, jobs: &mut Jobs, out: &mut Vec<u8>) {
             for number in [header.timeout, header.priority, header.retries, header.max_message] {
                 varint::write(number, out);
             }
+            varint::write(header.deadline, out);
         }
         Record::Accepted { job, number, cache, payload: _ } => {
             out.push(ACCEPTED);
@@ -177,6 +178,8 @@ pub(crate) fn read(bytes: &[u8], frame: &Bytes, jobs: &mut Jobs) -> Result<Recor
             priority: reader.varint()?,
             retries: reader.varint()?,
             max_message: reader.varint()?,
+            // Earlier programs did not write it, and leave it out where they read it.
+            deadline: if reader.is_empty() { 0 } else { reader.varint()? },
         })),
         ACCEPTED => Record::Accepted {
             job: jobs.read(reader)?,
@@ -223,4 +226,21 @@ fn read_place(reader: &mut Reader<'_>) -> Result<Place, DecodeError> {
 fn data(reader: &mut Reader<'_>, frame: &Bytes) -> Bytes {
     let rest = reader.rest();
     if rest.len() >= frame.len() / 2 { frame.slice_ref(rest) } else { Bytes::copy_from_slice(rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_written_without_a_deadline_has_none() {
+        let header = JobHeader { client: "c7e1".into(), max_message: 1 << 20, ..JobHeader::default() };
+        let limited = Record::JobOpened(Box::new(JobHeader { deadline: 100, ..header.clone() }));
+        let mut bytes = Vec::new();
+        write(&limited, &mut Jobs::default(), &mut bytes);
+        let read = |bytes: &[u8]| read(bytes, &Bytes::copy_from_slice(bytes), &mut Jobs::default());
+        assert_eq!(read(&bytes), Ok(limited));
+        assert_eq!(bytes.pop(), Some(100));
+        assert_eq!(read(&bytes), Ok(Record::JobOpened(Box::new(header))));
+    }
 }

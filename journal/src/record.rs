@@ -31,6 +31,8 @@ pub struct JobHeader {
     pub retries: u64,
     /// The largest payload that the client takes, in bytes.
     pub max_message: u64,
+    /// When all of its messages are to have ended, in milliseconds since 1970; 0: no limit.
+    pub deadline: u64,
 }
 
 /// What an output of a job is.

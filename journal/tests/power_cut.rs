@@ -38,7 +38,7 @@ fn run(groups: usize) -> Run {
             Step::Open { job },
             Step::Accept { job, size: 90 },
             Step::Accept { job, size: 77 },
-            Step::Result { job, message: 0, held: false, size: 20 },
+            Step::Result { job, message: 0, held: group % 2 == 0, size: 20 },
             Step::End { job, message: 0, how: (group % 3) as u8, size: 70 },
             Step::Set { key: 1, size: 24 },
             Step::Acknowledge { job, share: 128 },

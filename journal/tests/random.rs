@@ -5,7 +5,7 @@
 
 mod model;
 
-use model::{Model, Node, Opened, Step, step};
+use model::{Model, Node, Opened, Step, step, step_of_many_results};
 use proptest::prelude::*;
 use pylm_journal::{Options, Record};
 use std::time::Duration;
@@ -72,6 +72,11 @@ proptest! {
 
     #[test]
     fn what_comes_back_is_what_was(steps in prop::collection::vec(step(), 1..300)) {
+        run(&steps);
+    }
+
+    #[test]
+    fn results_of_earlier_runs_do_not_come_back(steps in prop::collection::vec(step_of_many_results(), 1..200)) {
         run(&steps);
     }
 }

@@ -199,6 +199,25 @@ fn results_without_an_end_are_made_anew() {
 }
 
 #[test]
+fn a_held_result_of_an_earlier_run_never_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let acknowledged = |below| Record::Acknowledged { job: identity(0), below };
+    // So much else is needed of what the first run wrote that it is not cleaned.
+    let first = [job(), output(0, 0, result(0, true)), acknowledged(1)];
+    written(folder.path(), (0..20).map(accepted).chain(first).collect());
+    // The second run's plain result is acknowledged: its end counts it, and nobody can tell that it is not the first run's.
+    let last = vec![
+        output(1, 0, result(0, true)),
+        output(2, 0, result(1, false)),
+        acknowledged(3),
+        output(3, 0, Output::Done { results: 2 }),
+    ];
+    written(folder.path(), last);
+    let job = Recovered::read(folder.path()).unwrap().jobs.remove(&identity(0)).unwrap();
+    assert_eq!(job.outputs.keys().copied().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
 fn an_end_whose_results_were_damaged_becomes_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let (mut opened, _) = Opened::new(folder.path(), &options());

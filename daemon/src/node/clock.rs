@@ -95,7 +95,7 @@ impl Router {
                 overdue.extend(std::iter::from_fn(|| stream.overdue(now)));
                 let under_way = self.ledger.job(job).map_or(0, |job| job.counts.under_way);
                 if under_way > 0 && stream.deadline.is_some_and(|deadline| deadline <= now) {
-                    // Those of an earlier run of this node have not heard of it.
+                    // Those of an earlier run of this node may have heard of another one, or of none.
                     overdue.extend(self.ledger.messages_of(job));
                 }
                 stream.forget_ended(under_way as usize, |message| self.ledger.message(message).is_some());

@@ -199,6 +199,22 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Random steps of one job whose messages have many results, run several times, and end seldom.
+pub fn step_of_many_results() -> impl Strategy<Value = Step> {
+    let message = || (any::<u8>(), 0..2000u16);
+    prop_oneof![
+        1 => Just(Step::Open { job: 0 }),
+        4 => (0..2000u16).prop_map(|size| Step::Accept { job: 0, size }),
+        20 => (message(), any::<bool>())
+            .prop_map(|((message, size), held)| Step::Result { job: 0, message, held, size }),
+        3 => (message(), 1..3u8).prop_map(|((message, size), how)| Step::End { job: 0, message, how, size }),
+        6 => any::<u8>().prop_map(|share| Step::Acknowledge { job: 0, share }),
+        2 => Just(Step::Wait),
+        2 => Just(Step::Crash),
+        2 => Just(Step::Restart),
+    ]
+}
+
 /// What a node would know of its jobs.
 #[derive(Debug, Default)]
 pub struct Node {

@@ -3,6 +3,7 @@
 //! Jobs of native clients are kept, and the cache. Messages of pylm clients and of earlier nodes are not: nobody could come back
 //! for what those of the first get, and the second give them again.
 
+mod deadline;
 mod outputs;
 mod recovery;
 

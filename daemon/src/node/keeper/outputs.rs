@@ -1,6 +1,7 @@
 //! What a native client's job owes, as the journal has it.
 
 use super::Keeper;
+use super::deadline::Moment;
 use crate::node::native::stream::{Failure, Output, Stream};
 use pylm_journal::{JobHeader, Record};
 
@@ -66,6 +67,7 @@ impl Stream {
             max_message: self.max_message,
             priority: u64::from(self.terms.priority),
             retries: u64::from(self.terms.retries),
+            deadline: Moment::now().to_journal(self.deadline),
             ..JobHeader::default()
         })
     }

@@ -1,5 +1,6 @@
 //! A node goes on with what its journal has: jobs wait for their clients, unfinished messages run again, and the cache is as it was.
 
+use super::deadline::Moment;
 use crate::node::egress::Client;
 use crate::node::failed::is_failed_key;
 use crate::node::message::{Header, Message};
@@ -68,6 +69,7 @@ impl Router {
         stream.set_window(terms.window, terms.window_bytes);
         stream.max_message = terms.max_message;
         stream.timeout = (terms.timeout > 0).then(|| Duration::from_millis(terms.timeout));
+        stream.deadline = Moment::now().of_journal(terms.deadline);
         stream.set_terms(terms.priority, terms.retries);
         stream.next = recovered.next_number;
         stream.cancelled = recovered.cancelled;
