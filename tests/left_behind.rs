@@ -11,6 +11,7 @@ use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
+use pylm_tests::pylm;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -101,6 +102,44 @@ fn a_poison_message_is_kept_over_a_crash_shown_run_again_and_dropped() {
     assert!(ids_of_failed(&node).is_empty());
     let client = node.client();
     assert!(matches!(client.cache().set("failed/mine", "x"), Err(Error::CacheRefused(_))));
+    node.end(PATIENCE);
+}
+
+#[test]
+fn of_messages_that_took_down_every_host_the_newest_are_kept_as_far_as_there_is_room() {
+    let _limit = limit();
+    let folder = TempDir::new().unwrap();
+    let poison: Vec<_> =
+        (0..3).map(|number| format!("1000 {}", folder.path().join(number.to_string()).display())).collect();
+    // Room for two of the three.
+    let room = (poison[0].len() * 5 / 2).to_string();
+    let journal = folder.path().join("journal").display().to_string();
+    let flags = [
+        ["--max-attempts", "1"],
+        ["--function-wait", "60"],
+        ["--failed-bytes", &room],
+        ["--journal", &journal],
+    ]
+    .concat();
+    let mut node = Node::start(&flags);
+    let _hosts = ["host1", "host2", "host3"].map(|name| host_named(&node, name));
+    let client = node.client();
+    let mut ids = Vec::new();
+    for message in &poison {
+        client.eval("server.crash", message.clone()).unwrap_err();
+        ids.extend(ids_of_failed(&node).last().cloned());
+    }
+    assert_eq!(ids_of_failed(&node), ids[1..]);
+    let line = node.process.wait_for_line("--failed-bytes", PATIENCE);
+    assert!(line.contains("WARN") && line.contains(&ids[0]), "{line}");
+    assert_eq!(node.pylm(&["failed", "show", &ids[0]]).0, Some(1));
+    drop(client);
+    node.process.kill();
+    let node = node.start_again(Profile::Debug, &flags);
+    assert_eq!(ids_of_failed(&node), ids[1..]);
+    for (id, message) in ids.iter().zip(&poison).skip(1) {
+        assert_eq!(&node.pylm(&["failed", "show", id, "--payload"]).1, message);
+    }
     node.end(PATIENCE);
 }
 
@@ -200,4 +239,31 @@ fn a_job_is_cancelled_from_outside_and_its_client_hears_of_it() {
     assert_eq!(node.pylm(&["cancel", "0000"]).0, Some(1));
     let account = node.end(PATIENCE);
     assert_eq!(account.done + account.cancelled, 100);
+}
+
+#[test]
+fn a_job_of_a_pylm_client_is_cancelled_from_outside_and_its_next_one_is_served() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let _host = host(&node);
+    let what = ["--function", "server.sleep_for", "--payload", "100", "--count", "100", "--timeout", "3"];
+    let mut client = pylm::client(&node.db, &what);
+    let job = wait_for_job(&node, |job| {
+        job["counts"]["accepted"] == 100 && job["counts"]["done"].as_u64() > Some(2)
+    });
+    assert_eq!(node.pylm(&["cancel", &job]).0, Some(0));
+    // pylm has no word for it: its client waits for the rest.
+    client.wait_for_line("no result for 3.0 s", PATIENCE);
+    assert_eq!(client.wait(PATIENCE).code(), Some(4));
+    let (_, text) = node.pylm(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&text).unwrap();
+    let count = |key: &str| status["counts"][key].as_u64().unwrap();
+    let [done, cancelled] = ["done", "cancelled"].map(count);
+    assert!((3..100).contains(&done) && done + cancelled == 100, "{text}");
+    assert_eq!((count("accepted"), count("failed"), count("under_way")), (100, 0, 0), "{text}");
+
+    let what = ["--function", "server.echo", "--count", "3"];
+    assert_eq!(pylm::client_lines(&node.db, &what, PATIENCE), ["b'a message'"; 3]);
+    let account = node.end(PATIENCE);
+    assert_eq!((account.done, account.cancelled), (done + 3, cancelled));
 }

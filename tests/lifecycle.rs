@@ -317,3 +317,32 @@ fn a_stuck_or_dead_child_of_a_worker_host_is_replaced() {
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(PATIENCE).done, 3_000);
 }
+
+/// The time for which a process had a core, of which a second has a hundred ticks.
+fn ticks_of_work(process: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Behind the name, which may hold anything: user time and system time are the 14th and 15th fields of all.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn who_spins_serves_works_while_idle_and_ends_in_order() {
+    let _limit = limit();
+    // Far longer than anything sleeps: they spin whenever they wait.
+    let spin = ["--spin", "1000000"];
+    let node = Node::start(&spin);
+    let mut host =
+        WorkerHost::start(&node.db, &["testing"], "host", &[&spin[..], &["--slots", "2"]].concat());
+    CheckedJob::new(1, 2_000).start(&node.db).assert_every_answer_once(PATIENCE);
+    for number in 0..20 {
+        assert_eq!(node.client().eval("server.echo", number.to_string()).unwrap(), [number.to_string()]);
+    }
+    for process in [node.process.id(), children(&host.process)[0]] {
+        let before = ticks_of_work(process);
+        wait_until("it works though it is idle", || ticks_of_work(process) > before + 30);
+    }
+    host.process.signal(Signal::TERM);
+    host.process.wait_for_success(AT_ONCE);
+    assert_eq!(node.end(AT_ONCE).done, 2_020);
+}

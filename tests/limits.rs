@@ -127,6 +127,31 @@ fn a_function_that_ignores_that_its_job_was_cancelled_is_ended_too() {
 }
 
 #[test]
+fn a_function_in_the_node_that_ignores_its_deadline_keeps_its_slot_and_the_others_go_on() {
+    let _limit = limit();
+    let slots = thread::available_parallelism().unwrap().get();
+    if slots < 2 {
+        return println!("skipped: with one core a node has one slot for its own functions");
+    }
+    let node = Node::start(&["--inline", "--plugin", "testing"]);
+    let client = node.client();
+    let options = JobOptions::new().timeout(Some(Duration::from_millis(300)));
+    assert_eq!(ends(submit(&client, "server.sleep_for", &["600000"], options)), [failed(codes::TIMEOUT)]);
+    let others_go_on = || {
+        let (begun, messages) = (Instant::now(), vec!["500"; slots]);
+        let results = submit(&client, "server.sleep_for", &messages, JobOptions::new());
+        assert_eq!(ends(results), vec![result("500"); slots]);
+        assert!(begun.elapsed() >= Duration::from_secs(1), "its slot was given away: {:?}", begun.elapsed());
+    };
+    others_go_on();
+    let line = node.process.wait_for_line("it keeps its slot", PATIENCE);
+    assert!(line.contains("ERROR"), "{line}");
+    others_go_on();
+    let account = node.end(PATIENCE);
+    assert_eq!((account.done, account.failed), (2 * slots as u64, 1));
+}
+
+#[test]
 fn a_job_ends_by_its_deadline() {
     let _limit = limit();
     let node = Node::start(&[]);

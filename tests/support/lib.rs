@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod flow;
 pub mod garbage;
 pub mod http;
+pub mod machine;
 pub mod mangling;
 pub mod node;
 pub mod process;

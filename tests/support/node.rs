@@ -1,5 +1,6 @@
 //! Our own programs, running: the node on ports of its own choice, and worker hosts that serve it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use pylm_client::ClientOptions;
@@ -7,7 +8,8 @@ use pylm_client::blocking::Client;
 
 use crate::address::{ANY_PORT, wait_until_free};
 use crate::http::{Answer, request};
-use crate::process::Process;
+use crate::machine::Machine;
+use crate::process::{Plan, Process};
 use crate::programs::{Profile, programs};
 use crate::ready::Ready;
 
@@ -52,6 +54,18 @@ impl Node {
     pub fn start_as(profile: Profile, args: &[&str]) -> Self {
         let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
         Self::start_at(profile, &addresses.map(|flag| [flag, ANY_PORT]).concat(), args)
+    }
+
+    /// As [`Node::start`]; its `db` is bound to every address, so that a [`Machine`] reaches it.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_for_machines(args: &[&str]) -> Self {
+        let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push"].map(|flag| [flag, ANY_PORT]);
+        let db = ["--db", "tcp://0.0.0.0:0", "--advertise", "127.0.0.1"];
+        Self::start_at(Profile::Debug, &[&addresses.concat()[..], &db].concat(), args)
     }
 
     /// A node at the addresses that `self` has, for tests that start it again after its end.
@@ -154,8 +168,22 @@ impl WorkerHost {
     #[must_use]
     #[track_caller]
     pub fn start_as(profile: Profile, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
-        let program = programs(profile).program("pylm-worker");
-        let process = Process::plan(name, program)
+        Self::start_plan(Process::plan(name, program(profile)), db, plugins, name, args)
+    }
+
+    /// As [`WorkerHost::start`], on another machine; see [`Machine::reach`] for the `db`.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_on(machine: &Machine, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+        Self::start_plan(machine.plan(name, program(Profile::Debug)), db, plugins, name, args)
+    }
+
+    #[track_caller]
+    fn start_plan(plan: Plan, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+        let process = plan
             .args(["--db", db, "--name", name])
             .args(plugins.iter().flat_map(|plugin| ["--plugin", plugin]))
             .args(args)
@@ -163,6 +191,11 @@ impl WorkerHost {
         let ready = wait_until_ready(&process);
         Self { process, ready }
     }
+}
+
+#[track_caller]
+fn program(profile: Profile) -> &'static Path {
+    programs(profile).program("pylm-worker")
 }
 
 #[track_caller]

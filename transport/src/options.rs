@@ -49,6 +49,9 @@ pub struct Options {
     pub linger: Duration,
     /// Time for the greeting of a new connection; whoever sends garbage instead is disconnected after it.
     pub handshake_interval: Duration,
+    /// Time for an attempt to connect. Were it the system's, which asks ever more rarely, a machine that was away for long would be
+    /// found long after it is back.
+    pub connect_timeout: Duration,
     /// Time before the first attempt to connect again.
     pub reconnect_interval: Duration,
     /// Up to which that time doubles from one attempt to the next; zero to keep it the same.
@@ -92,6 +95,7 @@ impl Default for Options {
             max_message_size: None,
             linger: Duration::ZERO,
             handshake_interval: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
             reconnect_interval: Duration::from_millis(100),
             reconnect_interval_max: Duration::ZERO,
             routing_id: None,
@@ -118,6 +122,7 @@ impl Options {
         set(zmq_sys::ZMQ_RCVHWM, saturate(self.receive_high_water_mark))?;
         set(zmq_sys::ZMQ_LINGER, milliseconds(self.linger))?;
         set(zmq_sys::ZMQ_HANDSHAKE_IVL, milliseconds(self.handshake_interval))?;
+        set(zmq_sys::ZMQ_CONNECT_TIMEOUT, milliseconds(self.connect_timeout))?;
         set(zmq_sys::ZMQ_RECONNECT_IVL, milliseconds(self.reconnect_interval))?;
         set(zmq_sys::ZMQ_RECONNECT_IVL_MAX, milliseconds(self.reconnect_interval_max))?;
         set(zmq_sys::ZMQ_IMMEDIATE, self.immediate.into())?;
