@@ -161,6 +161,6 @@ fn say(line: &str) -> Result<()> {
 
 /// The product's own options, with room for all that is under way, so that a PUB never drops any of it.
 fn roomy(window: usize) -> Options {
-    let marks = u32::try_from(window.saturating_mul(2)).unwrap_or(u32::MAX).max(1_000);
+    let marks = u32::try_from(window.saturating_mul(4)).unwrap_or(u32::MAX).max(1_000);
     Options { send_high_water_mark: marks, receive_high_water_mark: marks, ..Options::default() }
 }
