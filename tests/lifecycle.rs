@@ -1,5 +1,7 @@
 //! How programs start and end: in order, with the right exit code, and nothing left under way.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
