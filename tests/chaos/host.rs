@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pylm_tests::machine::Machine;
 use pylm_tests::process::Process;
 use pylm_tests::programs::programs;
 use rustix::process::Signal;
@@ -20,20 +21,27 @@ pub struct Host<'a> {
     stage: &'a Stage,
     name: String,
     db: String,
+    /// Where it runs, if not here.
+    machine: Option<&'a Machine>,
     current: Option<Logged>,
 }
 
 impl<'a> Host<'a> {
-    /// Starts it, for the node at `db`. Whether it finds the node is its own matter.
-    pub fn start(stage: &'a Stage, number: usize, db: &str) -> Self {
-        let mut host = Self { stage, name: format!("host-{number}"), db: db.to_owned(), current: None };
+    /// Starts it, on that machine if there is one, for the node at `db`. Whether it finds the node is its own matter.
+    pub fn start(stage: &'a Stage, number: usize, db: &str, machine: Option<&'a Machine>) -> Self {
+        let db = machine.map_or_else(|| db.to_owned(), |machine| machine.reach(db));
+        let mut host = Self { stage, name: format!("host-{number}"), db, machine, current: None };
         host.rise();
         host
     }
 
     fn rise(&mut self) {
         let program = programs(self.stage.profile).program("pylm-worker");
-        let process = Process::plan(&self.name, program)
+        let plan = match self.machine {
+            Some(machine) => machine.plan(&self.name, program),
+            None => Process::plan(&self.name, program),
+        };
+        let process = plan
             .args(["--db", &*self.db, "--name", &self.name, "--plugin", "testing", "--slots", "4"])
             .start();
         self.current = Some(Logged::new(self.stage, &self.name, process));

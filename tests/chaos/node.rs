@@ -26,16 +26,20 @@ const START: Duration = Duration::from_secs(30);
 const FULL: Rlimit = Rlimit { current: Some(4_096), maximum: None };
 
 /// Where a node listens, over all of its lives.
-pub struct Addresses([String; 5]);
+pub struct Addresses {
+    addresses: [String; 5],
+    /// The first one is bound to every address, so that machines reach it.
+    for_machines: bool,
+}
 
 const FLAGS: [&str; 5] = ["--db", "--pull", "--pub", "--worker-pull", "--worker-push"];
 
 impl Addresses {
     /// Free ports below those that the system gives to connections: otherwise, while the node is away, a peer that tries again
     /// and again is sooner or later given the very port that it tries, and connects to itself.
-    pub fn new() -> Self {
+    pub fn new(for_machines: bool) -> Self {
         let mut number = u64::from(std::process::id());
-        Self(std::array::from_fn(|_| {
+        let addresses = std::array::from_fn(|_| {
             loop {
                 number += 1;
                 let port = 10_240 + mixed(number) % 9_000;
@@ -44,17 +48,25 @@ impl Addresses {
                     return format!("tcp://{address}");
                 }
             }
-        }))
+        });
+        Self { addresses, for_machines }
     }
 
     /// The flags that tell them to a node, ours or pylm's.
     pub fn flags(&self) -> Vec<String> {
-        FLAGS.iter().zip(&self.0).flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect()
+        let pairs = FLAGS.iter().zip(&self.addresses);
+        let mut flags: Vec<_> =
+            pairs.flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect();
+        if self.for_machines {
+            flags[1] = flags[1].replace("127.0.0.1", "0.0.0.0");
+            flags.extend(["--advertise", "127.0.0.1"].map(str::to_owned));
+        }
+        flags
     }
 
     /// The address for native peers.
     pub fn db(&self) -> &str {
-        &self.0[0]
+        &self.addresses[0]
     }
 }
 

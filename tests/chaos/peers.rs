@@ -19,7 +19,7 @@ use crate::plan::{Cast, Event, Plan, Target, Trouble};
 use crate::stage::{Logged, Stage};
 
 /// Workers of each system, and clients.
-const CAST: Cast = Cast { locals: 0, hosts: 3, links: 0, clients: 2, doomed: 0 };
+const CAST: Cast = Cast { locals: 0, hosts: 3, links: 0, clients: 2, doomed: 0, machines: 0 };
 /// The time from one message of a client to the next; an SQLite queue keeps up with not many more.
 const PACE: Duration = Duration::from_millis(20);
 /// What a function takes.
@@ -68,7 +68,7 @@ pub struct Outcome {
 
 /// Does the run of a seed.
 pub fn run(stage: &Stage, system: System, seed: u64, length: Duration) -> Outcome {
-    let addresses = Addresses::new();
+    let addresses = Addresses::new(false);
     let place = Place { stage, system, addresses: &addresses, length };
     let plan = Plan::new(seed, length, CAST);
     stage.tell(format_args!("seed {seed}, {system:?}, {length:?}"));

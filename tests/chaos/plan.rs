@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pylm_tests::checked_job::mixed;
+use pylm_tests::machine::End;
 
 /// How many of each kind there are.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub struct Cast {
     pub clients: usize,
     /// Clients that are killed, and whose jobs nobody comes back for.
     pub doomed: usize,
+    /// Machines with a host on them, as far as they can be made here.
+    pub machines: usize,
 }
 
 /// Who is struck.
@@ -35,6 +38,8 @@ pub enum Target {
     Client(usize),
     /// A client that is killed.
     Doomed(usize),
+    /// A machine with a host on it.
+    Machine(usize),
 }
 
 /// How.
@@ -60,6 +65,8 @@ pub enum Trouble {
     Stall,
     /// No connection stands.
     Refuse,
+    /// Nothing passes the cable of a machine, and nobody hears of that.
+    Unplug(End),
 }
 
 /// Something that will happen.
@@ -88,7 +95,9 @@ impl Plan {
             .chain(all(cast.hosts, Target::Host))
             .chain(all(cast.links, Target::Link))
             .chain(all(cast.clients, Target::Client))
-            .chain(all(cast.doomed, Target::Doomed));
+            .chain(all(cast.doomed, Target::Doomed))
+            // The last ones, so that nothing else changes where there are none.
+            .chain(all(cast.machines, Target::Machine));
         let mut random = Random(mixed(seed));
         Self(targets.map(|target| (target, events(target, length, &mut random))).collect())
     }
@@ -104,7 +113,7 @@ fn events(target: Target, length: Duration, random: &mut Random) -> Vec<Event> {
     let mut events = Vec::new();
     let peace = match target {
         Target::Node => 6_000,
-        Target::Local(_) | Target::Link(_) => 8_000,
+        Target::Local(_) | Target::Link(_) | Target::Machine(_) => 8_000,
         Target::Host(_) => 7_000,
         Target::Client(_) | Target::Doomed(_) => 12_000,
     };
@@ -146,6 +155,8 @@ fn trouble(target: Target, random: &mut Random) -> (Trouble, u64) {
         },
         Target::Client(_) => (Trouble::Freeze, silence(random)),
         Target::Doomed(_) => (Trouble::Kill, random.below(2_000)),
+        Target::Machine(_) if lot < 50 => (Trouble::Unplug(End::Theirs), silence(random)),
+        Target::Machine(_) => (Trouble::Unplug(End::Ours), silence(random)),
     }
 }
 
@@ -176,6 +187,7 @@ impl fmt::Display for Target {
             Self::Link(number) => write!(f, "link-{number}"),
             Self::Client(number) => write!(f, "client-{number}"),
             Self::Doomed(number) => write!(f, "doomed-{number}"),
+            Self::Machine(number) => write!(f, "machine-{number}"),
         }
     }
 }
@@ -189,7 +201,7 @@ impl fmt::Display for Event {
 
 #[test]
 fn a_plan_follows_from_its_seed() {
-    let cast = Cast { locals: 2, hosts: 3, links: 4, clients: 2, doomed: 1 };
+    let cast = Cast { locals: 2, hosts: 3, links: 4, clients: 2, doomed: 1, machines: 1 };
     let length = Duration::from_secs(60);
     assert_eq!(Plan::new(1, length, cast), Plan::new(1, length, cast));
     assert_ne!(Plan::new(1, length, cast), Plan::new(2, length, cast));

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pylm_tests::chaos::{Poison, Report};
+use pylm_tests::machine::Machine;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::proxy::{Passage, Proxy};
 use serde_json::Value;
@@ -18,7 +19,7 @@ use crate::node::{Addresses, LOCALS, Node, strike_local};
 use crate::plan::{Cast, Event, Plan, Target, Trouble};
 use crate::stage::Stage;
 
-/// Hosts and clients; the first ones of each have a proxy before the node.
+/// Hosts and clients; the first ones of each have a proxy before the node, and the last host a machine of its own.
 const HOSTS: usize = 3;
 const CLIENTS: usize = 3;
 const DOOMED: usize = 1;
@@ -40,11 +41,18 @@ pub enum Load {
 /// # Panics
 /// Where something is not as it should be; what was done is in the stage's folder.
 pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report> {
-    let cast =
-        Cast { locals: LOCALS, hosts: HOSTS, links: PROXIED.iter().sum(), clients: CLIENTS, doomed: DOOMED };
+    let machine = Machine::new();
+    let cast = Cast {
+        locals: LOCALS,
+        hosts: HOSTS,
+        links: PROXIED.iter().sum(),
+        clients: CLIENTS,
+        doomed: DOOMED,
+        machines: machine.iter().count(),
+    };
     let plan = Plan::new(seed, length, cast);
     stage.tell(format_args!("seed {seed}, {load:?}, {length:?}, {:?}", stage.profile));
-    let addresses = Addresses::new();
+    let addresses = Addresses::new(machine.is_some());
     let node_id = AtomicI32::new(0);
     let mut node = Node::start(stage, &addresses, &node_id);
     let proxies: Vec<_> = (0..cast.links).map(|_| Proxy::before(addresses.db())).collect();
@@ -52,7 +60,9 @@ pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report
         true => &*proxies[PROXIED[..kind].iter().sum::<usize>() + number].address,
         false => addresses.db(),
     };
-    let mut hosts: Vec<_> = (0..HOSTS).map(|number| Host::start(stage, number, db_for(0, number))).collect();
+    let machine_of = |number| machine.as_ref().filter(|_| number == HOSTS - 1);
+    let mut hosts: Vec<_> =
+        (0..HOSTS).map(|number| Host::start(stage, number, db_for(0, number), machine_of(number))).collect();
     let client = |name: String, number: usize, db: &str| {
         let owner = seed.wrapping_mul(1 << 20) + 1_000 * (number as u64 + 1);
         Client::start(stage, name, owner, db, task(load, number, length))
@@ -80,6 +90,7 @@ pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report
                 Target::Doomed(_) => doomed.next(),
                 Target::Local(number) => Some(Victim::Local(*number, &node_id)),
                 Target::Link(number) => Some(Victim::Link(&proxies[*number])),
+                Target::Machine(_) => machine.as_ref().map(Victim::Machine),
             };
             let act = move || {
                 let _end = EndOnPanic(stage);
@@ -156,6 +167,7 @@ enum Victim<'a, 'b> {
     Client(&'a mut Client<'b>),
     Local(usize, &'a AtomicI32),
     Link(&'a Proxy),
+    Machine(&'a Machine),
 }
 
 impl Victim<'_, '_> {
@@ -175,6 +187,14 @@ impl Victim<'_, '_> {
                 proxy.set(passage);
                 stage.wait(event.lasts);
                 proxy.set(Passage::Free);
+            }
+            Victim::Machine(machine) => {
+                let Trouble::Unplug(end) = event.trouble else {
+                    unreachable!("{:?} does not happen to a machine", event.trouble)
+                };
+                machine.unplug(end);
+                stage.wait(event.lasts);
+                machine.plug_in(end);
             }
         }
     }
