@@ -178,7 +178,7 @@ pub(crate) fn read(bytes: &[u8], frame: &Bytes, jobs: &mut Jobs) -> Result<Recor
             priority: reader.varint()?,
             retries: reader.varint()?,
             max_message: reader.varint()?,
-            // Earlier programs did not write it, and leave it out where they read it.
+            // Version 1 did not write it.
             deadline: if reader.is_empty() { 0 } else { reader.varint()? },
         })),
         ACCEPTED => Record::Accepted {

@@ -18,7 +18,7 @@ const MAGIC: &[u8; 8] = b"pylmjrnl";
 /// The version of the format: it changes when an older program could not read what a newer one wrote.
 pub(crate) const VERSION: u32 = 2;
 
-/// The oldest version that can be read; it only lacks `Rerun` records.
+/// The oldest version that can be read; it lacks `Rerun` records and deadlines.
 const OLDEST: u32 = 1;
 
 const HEAD: usize = 48;

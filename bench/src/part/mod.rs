@@ -159,7 +159,8 @@ fn say(line: &str) -> Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
-/// The product's own options, with room for all that is under way, so that a PUB never drops any of it.
+/// The product's own options, with room for all that is under way, so that a PUB never drops any of it: until
+/// half of a mark was read, libzmq does not tell the sending side of it.
 fn roomy(window: usize) -> Options {
     let marks = u32::try_from(window.saturating_mul(4)).unwrap_or(u32::MAX).max(1_000);
     Options { send_high_water_mark: marks, receive_high_water_mark: marks, ..Options::default() }
