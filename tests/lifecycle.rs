@@ -348,3 +348,19 @@ fn who_spins_serves_works_while_idle_and_ends_in_order() {
     host.process.wait_for_success(AT_ONCE);
     assert_eq!(node.end(AT_ONCE).done, 2_020);
 }
+
+#[test]
+fn a_client_that_does_nothing_for_longer_than_silence_keeps_its_one_connection() {
+    let _limit = limit();
+    let node = Node::start(&["--log", "debug"]);
+    let _host = host(&node.db, "host");
+    let client = node.client();
+    assert_eq!(client.eval("server.echo", "before").unwrap(), ["before"]);
+    // Twice the silence after which a peer is given up that has not asked for patience.
+    std::thread::sleep(Duration::from_secs(11));
+    assert_eq!(client.eval("server.echo", "after").unwrap(), ["after"]);
+    let lines = node.process.stderr_lines();
+    let said = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((said("a client is here"), said("a client is gone")), (1, 0), "{lines:#?}");
+    node.end(PATIENCE);
+}
