@@ -8,7 +8,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pylm_plugin_host::{Call, NoServices, Outcome, PluginSet, load};
 use pylm_protocol::palm::{PalmMessage, Tracking};
-use pylm_protocol::{BatchReader, BatchWriter, Payload, Record};
+use pylm_protocol::{BatchReader, BatchWriter};
 use pylm_tests::programs::{Profile, build};
 use pylmd::node::measured::Books;
 use std::sync::atomic::AtomicBool;
@@ -29,8 +29,7 @@ fn batch(size: usize) -> Bytes {
 
 fn submit(batch: &mut BatchWriter, payload: &Bytes) {
     for number in 0..TURN {
-        let payload = Payload(payload.clone());
-        batch.push(black_box(&Record::Submit { job: 1, number, cache: "", payload }));
+        batch.submit(black_box(1), black_box(number), "", black_box(payload));
     }
 }
 

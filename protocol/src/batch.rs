@@ -1,17 +1,38 @@
 //! Batches: what waits for one peer, packed into the frames of one ZeroMQ message.
 
 use crate::MAJOR;
-use crate::record::{ATTACH_FROM, Record, Source};
-use crate::varint::{DecodeError, Reader};
+use crate::record::{ATTACH_FROM, Payload, Record, Source};
+use crate::varint::{self, DecodeError, Head, Reader};
 use bytes::Bytes;
 
 const MARK: [u8; 2] = [b'P', MAJOR];
+
+/// The types of the records of which every message has one.
+mod code {
+    pub const SUBMIT: u8 = 0x11;
+    pub const REPLY: u8 = 0x23;
+    pub const ASSIGN: u8 = 0x31;
+    pub const LEASE_REPLY: u8 = 0x43;
+}
 
 /// The most that records of one batch take, in bytes, before a new one is begun.
 pub const BATCH_BYTES: usize = 64 << 10;
 
 /// The most that attachments of one batch take, in bytes, unless there is just one.
 pub const ATTACHED_BYTES: usize = 256 << 10;
+
+/// The fields of a [`Record::Assign`] but its payload.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs, reason = "the fields are specified in docs/protocol.md")]
+pub struct Assign<'a> {
+    pub lease: u64,
+    pub context: u32,
+    pub number: u64,
+    pub part: u64,
+    pub attempt: u32,
+    pub timeout: u64,
+    pub cache: &'a str,
+}
 
 /// Packs records into a batch and its attachments.
 #[derive(Debug, Default)]
@@ -54,6 +75,68 @@ impl BatchWriter {
         }
         self.frame[at + hole - 1] = length as u8;
         self.attached += self.attachments[attached..].iter().map(Bytes::len).sum::<usize>();
+    }
+
+    /// Appends a [`Record::Submit`], without its payload being counted once more; as do the three below, for the records of which
+    /// every message has one.
+    #[inline]
+    pub fn submit(&mut self, job: u32, number: u64, cache: &str, payload: &Bytes) {
+        if !self.push_short(code::SUBMIT, [u64::from(job), number, 0], cache, payload) {
+            self.push(&Record::Submit { job, number, cache, payload: Payload(payload.clone()) });
+        }
+    }
+
+    /// Appends a [`Record::Assign`].
+    #[inline]
+    pub fn assign(&mut self, assign: Assign<'_>, payload: &Bytes) {
+        let Assign { lease, context, number, part, attempt, timeout, cache } = assign;
+        let numbers = [lease, u64::from(context), number, part, u64::from(attempt), timeout, 0];
+        if !self.push_short(code::ASSIGN, numbers, cache, payload) {
+            let payload = Payload(payload.clone());
+            self.push(&Record::Assign { lease, context, number, part, attempt, timeout, cache, payload });
+        }
+    }
+
+    /// Appends a [`Record::LeaseReply`].
+    #[inline]
+    pub fn lease_reply(&mut self, lease: u64, payload: &Bytes) {
+        if !self.push_short(code::LEASE_REPLY, [lease], "", payload) {
+            self.push(&Record::LeaseReply { lease, payload: Payload(payload.clone()) });
+        }
+    }
+
+    /// Appends a [`Record::Reply`].
+    #[inline]
+    pub fn reply(&mut self, job: u32, number: u64, payload: &Bytes) {
+        if !self.push_short(code::REPLY, [u64::from(job), number], "", payload) {
+            self.push(&Record::Reply { job, number, payload: Payload(payload.clone()) });
+        }
+    }
+
+    /// Appends a record of a few integers and a payload behind them; false where it has a cache key too, or an attachment.
+    #[inline]
+    fn push_short<const N: usize>(
+        &mut self,
+        code: u8,
+        numbers: [u64; N],
+        cache: &str,
+        payload: &[u8],
+    ) -> bool {
+        if payload.len() >= ATTACH_FROM || !cache.is_empty() {
+            return false;
+        }
+        let mut body = Head::default();
+        body.octet(code);
+        numbers.into_iter().for_each(|number| body.varint(number));
+        body.varint(payload.len() as u64 + 1);
+        if self.frame.is_empty() {
+            self.frame.extend_from_slice(&MARK);
+        }
+        self.frame.reserve(varint::LONGEST + body.len() + payload.len());
+        varint::write((body.len() + payload.len()) as u64, &mut self.frame);
+        self.frame.extend_from_slice(body.as_bytes());
+        self.frame.extend_from_slice(payload);
+        true
     }
 
     /// Whether there is no record.
@@ -159,6 +242,46 @@ mod tests {
             assert_eq!(reader.next_record().unwrap(), Some(record));
         }
         assert_eq!(reader.next_record(), Ok(None));
+    }
+
+    #[test]
+    fn what_is_written_in_a_short_way_is_read_as_the_record() {
+        let sizes = [0, 1, 100, 126, 127, 128, 1000, ATTACH_FROM - 1, ATTACH_FROM];
+        let numbers = [0, 1, 127, 128, 1 << 33, (1 << 56) - 1, 1 << 56, u64::MAX];
+        for (size, number) in sizes.into_iter().flat_map(|size| numbers.map(|number| (size, number))) {
+            for cache in ["", "key"] {
+                let bytes = Bytes::from(vec![7; size]);
+                let payload = || Payload(bytes.clone());
+                let (lease, context, part, attempt, timeout) = (number, 9, 3, u32::MAX, number / 2);
+                let mut writer = BatchWriter::new();
+                writer.submit(u32::MAX, number, cache, &bytes);
+                writer.assign(Assign { lease, context, number, part, attempt, timeout, cache }, &bytes);
+                writer.lease_reply(lease, &bytes);
+                writer.reply(5, number, &bytes);
+                let expected = [
+                    Record::Submit { job: u32::MAX, number, cache, payload: payload() },
+                    Record::Assign {
+                        lease,
+                        context,
+                        number,
+                        part,
+                        attempt,
+                        timeout,
+                        cache,
+                        payload: payload(),
+                    },
+                    Record::LeaseReply { lease, payload: payload() },
+                    Record::Reply { job: 5, number, payload: payload() },
+                ];
+                let (frame, attachments) = writer.take();
+                let frame = Bytes::from(frame);
+                let mut reader = BatchReader::new(&frame, &attachments).unwrap();
+                for record in expected {
+                    assert_eq!(reader.next_record().unwrap(), Some(record));
+                }
+                assert_eq!(reader.next_record(), Ok(None));
+            }
+        }
     }
 
     #[test]

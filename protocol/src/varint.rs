@@ -31,13 +31,98 @@ pub enum DecodeError {
 
 /// Appends `value` to `out`.
 #[inline]
-pub fn write(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+pub fn write(value: u64, out: &mut Vec<u8>) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else {
+        let mut head = Head::default();
+        head.varint(value);
+        out.extend_from_slice(head.as_bytes());
     }
-    out.push(value as u8);
 }
+
+/// The most bytes of a [`Head`].
+const HEAD: usize = 128;
+
+/// A few integers that are written together, before anything is appended to a batch. There is room for twelve.
+pub(crate) struct Head {
+    bytes: [u8; HEAD + 8],
+    end: usize,
+}
+
+impl Default for Head {
+    #[inline]
+    fn default() -> Self {
+        Head { bytes: [0; HEAD + 8], end: 0 }
+    }
+}
+
+impl Head {
+    /// Appends a byte.
+    #[inline]
+    pub(crate) fn octet(&mut self, octet: u8) {
+        debug_assert!(self.end < HEAD, "a head of too many integers");
+        // What is past its end is cut off here: so the compiler sees that no index is, and leaves its own check out.
+        self.bytes[self.end % HEAD] = octet;
+        self.end += 1;
+    }
+
+    /// Appends an integer.
+    #[inline]
+    pub(crate) fn varint(&mut self, mut value: u64) {
+        if value < 0x80 {
+            return self.octet(value as u8);
+        }
+        if value < 1 << 56 {
+            let octets = len(value);
+            // All but the last have the bit that says that more follow.
+            let more = MORE & ((1 << (8 * (octets - 1))) - 1);
+            let at = self.end % HEAD;
+            self.bytes[at..at + 8].copy_from_slice(&(spread(value) | more).to_le_bytes());
+            self.end += octets;
+            return;
+        }
+        while value >= 0x80 {
+            self.octet(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.octet(value as u8);
+    }
+
+    /// How many bytes were written.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.end
+    }
+
+    /// What was written.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+}
+
+/// The top bit of each of eight bytes.
+const MORE: u64 = 0x8080_8080_8080_8080;
+
+/// Puts each seven bits of `value`, which has 56, into a byte of its own.
+#[inline]
+fn spread(value: u64) -> u64 {
+    let value = (value & 0x0000_0000_0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
+    let value = (value & 0x0000_3fff_0000_3fff) | (value & 0x0fff_c000_0fff_c000) << 2;
+    (value & 0x007f_007f_007f_007f) | (value & 0x3f80_3f80_3f80_3f80) << 1
+}
+
+/// Puts seven bits of each of eight bytes, whose top bits are zero, together.
+#[inline]
+fn gather(bytes: u64) -> u64 {
+    let value = (bytes & 0x007f_007f_007f_007f) | (bytes & 0x7f00_7f00_7f00_7f00) >> 1;
+    let value = (value & 0x0000_3fff_0000_3fff) | (value & 0x3fff_0000_3fff_0000) >> 2;
+    (value & 0x0000_0000_0fff_ffff) | (value & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// The most bytes that an integer takes.
+pub(crate) const LONGEST: usize = 10;
 
 /// The number of bytes that [`write()`] appends for `value`.
 #[inline]
@@ -76,12 +161,30 @@ impl<'a> Reader<'a> {
     /// The next integer.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
-        let first = self.octet()?;
-        if first < 0x80 {
-            return Ok(u64::from(first));
+        match self.bytes.get(self.at) {
+            Some(&only) if only < 0x80 => {
+                self.at += 1;
+                return Ok(u64::from(only));
+            }
+            _ => {}
         }
-        let mut value = u64::from(first & 0x7f);
-        for shift in (7..70).step_by(7) {
+        // Eight bytes at once hold all but the longest.
+        if let Some(chunk) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_le_bytes(*chunk);
+            let last = !word & MORE;
+            if last != 0 {
+                self.at += last.trailing_zeros() as usize / 8 + 1;
+                return Ok(gather(word & (last ^ (last - 1)) & !MORE));
+            }
+        }
+        self.slow_varint()
+    }
+
+    /// The next integer, byte by byte.
+    #[cold]
+    fn slow_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
             let octet = self.octet()?;
             let group = u64::from(octet & 0x7f);
             if shift == 63 && group > 1 {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use pylm_plugin_host::{Call, NoServices, Outcome, load};
 use pylm_protocol::palm::{PalmMessage, Tracking};
-use pylm_protocol::{BatchReader, BatchWriter, Payload, Record};
+use pylm_protocol::{BatchReader, BatchWriter};
 use pylmd::node::measured::Books;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -107,8 +107,7 @@ pub fn drive(options: &Drive) -> Result<()> {
 
 fn submit(batch: &mut BatchWriter, turn: u64, payload: &Bytes) {
     for number in turn * TURN..(turn + 1) * TURN {
-        let payload = Payload(payload.clone());
-        batch.push(black_box(&Record::Submit { job: 1, number, cache: "", payload }));
+        batch.submit(black_box(1), black_box(number), "", black_box(payload));
     }
 }
 

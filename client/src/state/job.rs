@@ -4,7 +4,7 @@ use super::backlog::{Backlog, Message};
 use super::window::{Load, Window};
 use bytes::Bytes;
 use pylm_protocol::record::{ATTACH, HELD_UNTIL_END};
-use pylm_protocol::{BatchWriter, JobState, Payload, Place, Record, codes};
+use pylm_protocol::{BatchWriter, JobState, Place, Record, codes};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -299,12 +299,12 @@ impl Job {
                 self.settle();
                 continue;
             }
-            writer.push(&Record::Submit {
-                job: self.number,
+            writer.submit(
+                self.number,
                 number,
-                cache: message.cache.as_deref().unwrap_or_default(),
-                payload: Payload(message.payload.clone()),
-            });
+                message.cache.as_deref().unwrap_or_default(),
+                &message.payload,
+            );
             self.cursor = number + 1;
             self.under_way.add(size);
         }

@@ -75,10 +75,10 @@ impl Pending {
         }
     }
 
-    /// Adds a record that ends a lease of which nothing else was sent.
+    /// Adds the record, which `write` puts into the batch, that ends a lease of which nothing else was sent.
     #[inline]
-    pub(super) fn push_whole(&mut self, end: &Record<'_>) {
-        self.whole.push(end);
+    pub(super) fn push_whole(&mut self, write: impl FnOnce(&mut BatchWriter)) {
+        write(&mut self.whole);
         self.ends += 1;
         if self.whole.is_full() {
             self.pack_whole();
@@ -163,12 +163,12 @@ mod tests {
     #[test]
     fn what_is_packed_waits_until_it_is_due() {
         let outbox = Outbox::default();
-        outbox.lock().push_whole(&done(1));
-        outbox.lock().push_whole(&done(2));
+        outbox.lock().push_whole(|batch| batch.push(&done(1)));
+        outbox.lock().push_whole(|batch| batch.push(&done(2)));
         assert_eq!(fetch(&outbox, 0, false), []);
         outbox.lock().make_due();
         assert_eq!(fetch(&outbox, 0, false), [(2, None)]);
-        outbox.lock().push_whole(&done(3));
+        outbox.lock().push_whole(|batch| batch.push(&done(3)));
         assert_eq!(fetch(&outbox, 0, true), [(1, None)]);
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let outbox = Outbox::default();
         let result =
             Record::LeaseResult { lease: 9, place: Place(vec![0]), payload: Payload::default(), flags: 0 };
-        outbox.lock().push_whole(&done(1));
+        outbox.lock().push_whole(|batch| batch.push(&done(1)));
         outbox.lock().push_result(9, &result);
         assert_eq!(fetch(&outbox, 0, true), [(1, None), (0, Some(9))]);
         outbox.lock().push_result(9, &result);
@@ -189,11 +189,11 @@ mod tests {
     fn what_belongs_to_another_run_is_dropped() {
         let outbox = Outbox::default();
         outbox.lock().turn_to(1);
-        outbox.lock().push_whole(&done(1));
+        outbox.lock().push_whole(|batch| batch.push(&done(1)));
         assert_eq!(fetch(&outbox, 2, true), []);
         outbox.lock().turn_to(1);
         outbox.lock().turn_to(2);
-        outbox.lock().push_whole(&done(2));
+        outbox.lock().push_whole(|batch| batch.push(&done(2)));
         assert_eq!(fetch(&outbox, 2, true), [(1, None)]);
     }
 }

@@ -212,8 +212,8 @@ impl Lease<'_> {
         let text;
         let record = match end {
             End::Dropped => return outbox.forget_stream(lease),
+            End::One(result) => return outbox.push_whole(|batch| batch.lease_reply(lease, &result)),
             End::Released => Record::Released { lease },
-            End::One(result) => Record::LeaseReply { lease, payload: Payload(result) },
             End::Done { results } => Record::LeaseDone { lease, results },
             End::Failed { results, permanent, code, text: why } => {
                 text = why;
@@ -223,7 +223,7 @@ impl Lease<'_> {
         };
         match streamed {
             true => outbox.push_last(lease, &record),
-            false => outbox.push_whole(&record),
+            false => outbox.push_whole(|batch| batch.push(&record)),
         }
     }
 

@@ -6,7 +6,8 @@ use super::message::Header;
 use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::followers::Subscribers;
 use pylm_protocol::record::LISTENS_ELSEWHERE;
-use pylm_protocol::{FunctionOffer, Payload, Record};
+use pylm_protocol::batch::Assign;
+use pylm_protocol::{FunctionOffer, Record};
 use slotmap::Key;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,21 +69,18 @@ impl NativeHost {
         let own_key = part.relay.as_ref().filter(|_| part.body.cache.is_none());
         let own_key = own_key.map(|_| part.identity.cache_key(part.body.header.job));
         let cache = own_key.as_deref().or(part.body.cache.as_deref()).unwrap_or_default();
-        sessions.say(
-            session,
-            &Record::Assign {
-                lease: assignment.lease.data().as_ffi(),
-                context,
-                number: part.identity.number,
-                part: part.identity.part,
-                attempt: part.attempt,
-                timeout: assignment.deadline.map_or(0, |deadline| {
-                    (deadline.saturating_duration_since(now).as_millis() as u64).max(1)
-                }),
-                cache,
-                payload: Payload(part.body.payload.clone()),
-            },
-        );
+        let assign = Assign {
+            lease: assignment.lease.data().as_ffi(),
+            context,
+            number: part.identity.number,
+            part: part.identity.part,
+            attempt: part.attempt,
+            timeout: assignment.deadline.map_or(0, |deadline| {
+                (deadline.saturating_duration_since(now).as_millis() as u64).max(1)
+            }),
+            cache,
+        };
+        sessions.write(session, |batch| batch.assign(assign, &part.body.payload));
     }
 
     /// The context of these, which the host is told if it does not know it.

@@ -1,7 +1,7 @@
 //! Ingress: a message of a client is read, finds its job, and is accepted. From here on it is counted, and it will end.
 
 use super::egress::Client;
-use super::ledger::{JobKey, MessageKey, Terms};
+use super::ledger::{FunctionKey, JobKey, MessageKey, Terms};
 use super::message::{Header, Message};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
@@ -122,21 +122,27 @@ impl Router {
     ) -> Option<MessageKey> {
         let hooked = self.scatterer.is_some() || self.gatherer.is_some();
         let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
-        let bytes = message.payload.len() as u64;
-        let key = self.ledger.accept(job, number, bytes, original, deadline)?;
+        let function = match (refused, &self.scatterer) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(_)) => Ok(None),
+            (None, None) => self.function_key(job, &message.header, now).map(Some),
+        };
+        let key = match function {
+            Ok(Some(function)) => {
+                self.undispatched = true;
+                self.ledger.accept_whole(job, number, original, deadline, function, message)?
+            }
+            _ => self.ledger.accept(job, number, message.payload.len() as u64, original, deadline)?,
+        };
         if let Some(deadline) = deadline
             && let Some(Client::Native(stream)) = self.clients.get_mut(job)
         {
             stream.deadlines.push_back((deadline, key));
         }
-        if let Some((code, text)) = refused {
-            self.fail(key, code, &text);
-        } else if let Some(scatterer) = &mut self.scatterer {
-            scatterer.enqueue(job, key);
-        } else {
-            self.add_part(job, key, message, now);
-            let settled = self.ledger.scattered(key);
-            self.settle(settled);
+        match (function, &mut self.scatterer) {
+            (Err((code, text)), _) => self.fail(key, code, &text),
+            (Ok(_), Some(scatterer)) => scatterer.enqueue(job, key),
+            (Ok(_), None) => {}
         }
         Some(key)
     }
@@ -163,22 +169,31 @@ impl Router {
     /// Queues one part of a message for its function.
     #[inline]
     pub(crate) fn add_part(&mut self, job: JobKey, key: MessageKey, part: Message, now: Instant) {
-        let Some(client) = self.clients.get(job) else { return };
-        let header = Arc::clone(&part.header);
-        let function = match client {
-            Client::Native(stream) if Arc::ptr_eq(&stream.header, &header) => &*stream.function,
-            Client::Pylm(PylmStream { header: known, function: Ok(function), .. })
-                if Arc::ptr_eq(known, &header) =>
+        match self.function_key(job, &part.header, now) {
+            Ok(function) => self.ledger.add_part(key, function, part),
+            Err((code, text)) => return self.fail(key, code, &text),
+        }
+        self.undispatched = true;
+    }
+
+    /// The function of [`function_of`](Self::function_of), as the ledger knows it. Most messages are as their job's first one.
+    #[inline]
+    fn function_key(
+        &mut self,
+        job: JobKey,
+        header: &Arc<Header>,
+        now: Instant,
+    ) -> Result<FunctionKey, Refusal> {
+        let function = match self.clients.get(job) {
+            Some(Client::Native(stream)) if Arc::ptr_eq(&stream.header, header) => &*stream.function,
+            Some(Client::Pylm(PylmStream { header: known, function: Ok(function), .. }))
+                if Arc::ptr_eq(known, header) =>
             {
                 &**function
             }
-            _ => match self.function_of(&header) {
-                Ok(function) => function,
-                Err((code, text)) => return self.fail(key, code, &text),
-            },
+            _ => self.function_of(header)?,
         };
-        self.ledger.add_part(key, function, part, now);
-        self.undispatched = true;
+        Ok(self.ledger.function(function, now))
     }
 
     /// A subscription came to, or went from, an XPUB of pylm clients.

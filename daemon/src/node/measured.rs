@@ -1,6 +1,6 @@
 //! Parts of the node that measurements drive without a socket.
 
-use super::ledger::{Ended, JobKey, LeaseEnd, LeaseResult, Ledger, Outcome, Rules, Settled, Terms};
+use super::ledger::{JobKey, Ledger, Rules, Terms};
 use super::message::{Header, Message};
 
 use bytes::Bytes;
@@ -33,28 +33,17 @@ impl Default for Books {
 impl Books {
     /// So many messages are accepted, leased, answered and done; how many were.
     pub fn turn(&mut self, messages: u64, payload: &Bytes) -> u64 {
-        let (mut leases, mut abandoned) = (Vec::new(), Vec::new());
+        let mut leases = Vec::new();
         for _ in 0..messages {
             let message = Message { header: Arc::clone(&self.header), cache: None, payload: payload.clone() };
-            let bytes = payload.len() as u64;
-            let Some(key) = self.ledger.accept(self.job, self.next, bytes, None, None) else { continue };
+            let function = self.ledger.function("echo", self.now);
+            self.ledger.accept_whole(self.job, self.next, None, None, function, message);
             self.next += 1;
-            self.ledger.add_part(key, "echo", message, self.now);
-            let _ = self.ledger.scattered(key);
         }
         self.ledger.dispatch(|assignment| leases.push((assignment.host, assignment.lease)));
         let mut done = 0;
         for (host, lease) in leases {
-            let result = LeaseResult { only: true, payload: payload.clone(), ..LeaseResult::default() };
-            if let Some(passed) = self.ledger.result(host, lease, result) {
-                self.ledger.count_result(passed.message);
-            }
-            if let Ended::Done { message, .. } =
-                self.ledger.end_lease(host, lease, LeaseEnd::Done(1), &mut abandoned)
-                && let Settled::Done(message) = self.ledger.settle(message)
-            {
-                done += u64::from(self.ledger.end(message, Outcome::Done).is_some());
-            }
+            done += u64::from(self.ledger.reply(host, lease, |_| true).is_some());
         }
         done
     }

@@ -101,7 +101,7 @@ impl FollowedStream {
                 }
                 Output::Reply { number, payload } => {
                     leases.remove(number);
-                    batch.push(&Record::LeaseReply { lease: *number, payload: Payload(payload.clone()) });
+                    batch.lease_reply(*number, payload);
                 }
                 Output::Done { number, results } => {
                     leases.remove(number);

@@ -64,6 +64,11 @@ impl Function {
         &self.name
     }
 
+    /// Whether its results count only all together.
+    pub(super) fn is_atomic(&self) -> bool {
+        self.atomic
+    }
+
     /// Whether it is a follower of a topic.
     pub(super) fn is_follower(&self) -> bool {
         self.follower.is_some()
@@ -158,10 +163,6 @@ impl Functions {
         if let Some(function) = self.functions.get_mut(function) {
             function.atomic = atomic;
         }
-    }
-
-    pub(super) fn is_atomic(&self, function: FunctionKey) -> bool {
-        self.functions.get(function).is_some_and(|function| function.atomic)
     }
 
     /// The hosts that a function's parts may go to.

@@ -1,6 +1,6 @@
 //! Leases: which host has which part, and what becomes of it when the host answers or is lost.
 
-use super::{HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -179,7 +179,8 @@ impl Ledger {
             return Ended::Nothing;
         }
         let Some(lease) = self.leases.remove(key) else { return Ended::Nothing };
-        self.close_lease(&lease, end == LeaseEnd::Released);
+        let function = self.parts.get(lease.part).map(|part| part.function).unwrap_or_default();
+        self.close_lease(&lease, function, end == LeaseEnd::Released);
         let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
         if end != LeaseEnd::Released
             && let Some(job) = self.jobs.get_mut(part.job)
@@ -228,9 +229,9 @@ impl Ledger {
         Ended::Done { held, message }
     }
 
-    /// Gives a host its credit back for a lease that has ended, and takes note of the time that it took.
+    /// Gives a host its credit back for a lease that has ended, and takes note of the time that its function took.
     #[inline]
-    pub(super) fn close_lease(&mut self, lease: &Lease, released: bool) {
+    pub(super) fn close_lease(&mut self, lease: &Lease, function: FunctionKey, released: bool) {
         if lease.out
             && let Some(credit) = self.hosts.get_mut(lease.host)
         {
@@ -244,8 +245,7 @@ impl Ledger {
         let took = self.clock.since(lease.since);
         self.activity.leases.add(took);
         if took > LONG
-            && let Some(part) = self.parts.get(lease.part)
-            && let Some(function) = self.functions.get_mut(part.function)
+            && let Some(function) = self.functions.get_mut(function)
         {
             function.longest = function.longest.max(Duration::from_nanos(took));
         }

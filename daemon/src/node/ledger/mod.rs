@@ -245,16 +245,56 @@ impl Ledger {
         Some(self.messages.insert(OpenMessage { since: self.clock.nanos, ..message }))
     }
 
+    /// Accepts a message that is one part, which waits for `function`: all at once, what [`accept`](Self::accept),
+    /// [`add_part`](Self::add_part) and [`scattered`](Self::scattered) do one after the other.
+    #[inline]
+    pub fn accept_whole(
+        &mut self,
+        job: JobKey,
+        number: u64,
+        original: Option<Box<Message>>,
+        deadline: Option<Instant>,
+        function: FunctionKey,
+        body: Message,
+    ) -> Option<MessageKey> {
+        let entry = self.jobs.get_mut(job)?;
+        if entry.counts.under_way == 0 {
+            entry.moved = self.clock.now;
+        }
+        entry.counts.accept();
+        self.totals.accept();
+        let bytes = body.payload.len();
+        entry.open_parts += 1;
+        entry.open_bytes += bytes;
+        let lane = self.functions.lane(job, function, entry.terms.priority, &mut entry.lanes);
+        let message = self.messages.insert(OpenMessage {
+            since: self.clock.nanos,
+            scattering: false,
+            open_parts: 1,
+            parts: 1,
+            ..OpenMessage::new(job, number, bytes as u64, original, deadline)
+        });
+        let identity = Identity { number, part: 0 };
+        let part = self.parts.insert(Part::of(job, message, identity, function, body));
+        self.functions.push_back(lane, part);
+        Some(message)
+    }
+
     /// A message that has not ended.
     pub fn message(&self, message: MessageKey) -> Option<&OpenMessage> {
         self.messages.get(message)
     }
 
+    /// The function of this name.
+    #[inline]
+    pub fn function(&mut self, name: &str, now: Instant) -> FunctionKey {
+        self.functions.intern(name, now)
+    }
+
     /// Adds a part to a message, and queues it for `function`.
-    pub fn add_part(&mut self, message: MessageKey, function: &str, body: Message, now: Instant) {
+    pub fn add_part(&mut self, message: MessageKey, function: FunctionKey, body: Message) {
         let Some(open) = self.messages.get_mut(message) else { return };
         let Some(job) = self.jobs.get_mut(open.job) else { return };
-        let function = self.functions.intern(function, now);
         job.open_parts += 1;
         job.open_bytes += body.payload.len();
         let identity = Identity { number: open.number, part: open.parts };

@@ -240,7 +240,8 @@ impl World {
             ..Header::default()
         };
         let body = Message { header: Arc::new(header), cache: None, payload: Bytes::from_static(b"x") };
-        (0..parts).for_each(|_| self.ledger.add_part(key, "f", body.clone(), self.now));
+        let function = self.ledger.function("f", self.now);
+        (0..parts).for_each(|_| self.ledger.add_part(key, function, body.clone()));
         assert_eq!(self.ledger.scattered(key), Settled::Open);
     }
 

@@ -26,13 +26,22 @@ impl Ledger {
         key: LeaseKey,
         takes: impl FnOnce(JobKey) -> bool,
     ) -> Option<OpenMessage> {
-        let part = self.whole_part(host, key).filter(|part| takes(part.job))?;
-        let message = part.message;
+        self.whole_part(host, key).filter(|part| takes(part.job))?;
         let lease = self.leases.remove(key)?;
-        self.close_lease(&lease, false);
-        self.remove_part(lease.part);
-        self.moves += 1;
-        self.end(message, Outcome::Done)
+        let part = self.parts.remove(lease.part)?;
+        let message = self.messages.remove(part.message)?;
+        self.close_lease(&lease, part.function, false);
+        if let Some(job) = self.jobs.get_mut(part.job) {
+            job.open_parts = job.open_parts.saturating_sub(1);
+            job.open_bytes = job.open_bytes.saturating_sub(part.body.payload.len());
+            job.moved = self.clock.now;
+            job.counts.end(Outcome::Done);
+        }
+        self.totals.end(Outcome::Done);
+        self.activity.messages.add(self.clock.since(message.since));
+        // The result, and the end.
+        self.moves += 2;
+        Some(message)
     }
 }
 
@@ -59,7 +68,8 @@ mod tests {
                 cache: None,
                 payload: Bytes::from_static(b"x"),
             };
-            ledger.add_part(key, "f", body, now);
+            let function = ledger.function("f", now);
+            ledger.add_part(key, function, body);
         }
         let _ = ledger.scattered(key);
         let mut leases = Vec::new();

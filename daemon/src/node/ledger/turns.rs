@@ -150,7 +150,8 @@ impl Ledger {
             credit.moved = self.clock.now;
         }
         credit.take(bytes);
-        let atomic = credit.functions.as_ref().is_some_and(|_| self.functions.is_atomic(part.function));
+        let function = self.functions.get(part.function);
+        let atomic = credit.functions.is_some() && function.is_some_and(Function::is_atomic);
         let lease = self.leases.insert(Lease {
             part: key,
             host,
@@ -172,7 +173,7 @@ impl Ledger {
             let History { held, orphans, .. } = &mut **history;
             held.retain(|(lease, ..)| orphans.contains(lease));
         }
-        let function = self.functions.get(part.function).map_or("", |function| function.name());
+        let function = function.map_or("", Function::name);
         assign(Assignment { host, lease, part, function, deadline });
         true
     }

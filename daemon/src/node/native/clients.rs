@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 impl Router {
-    #[inline]
     pub(super) fn carry_out_clients(
         &mut self,
         session: SessionKey,
@@ -27,9 +26,6 @@ impl Router {
         now: Instant,
     ) -> Result<(), Violation> {
         match record {
-            Record::Submit { job, number, cache, payload } => {
-                self.submit(session, job, number, cache, payload.0, now)?
-            }
             Record::Received { job, outputs } => {
                 if let Some((key, stream)) = self.stream(session, job) {
                     stream.acknowledge(outputs);
@@ -186,7 +182,7 @@ impl Router {
 
     /// One message of a native client.
     #[inline]
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         session: SessionKey,
         job: u32,

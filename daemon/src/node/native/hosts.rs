@@ -3,8 +3,9 @@
 use super::Violation;
 use super::sessions::SessionKey;
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
-use crate::node::ledger::{LeaseEnd, LeaseKey, LeaseResult};
+use crate::node::ledger::{HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use crate::node::router::Router;
+use bytes::Bytes;
 use pylm_protocol::Record;
 use pylm_protocol::record::{HELD_UNTIL_END, PERMANENT};
 use slotmap::KeyData;
@@ -13,8 +14,23 @@ use std::time::Instant;
 /// Results of one lease after which its host hears of room for more.
 const ROOM_STEP: u64 = LEASE_RESULTS / 4;
 
+/// The key that a host has a lease by.
+#[inline]
+pub(super) fn lease_key(lease: u64) -> LeaseKey {
+    LeaseKey::from(KeyData::from_ffi(lease))
+}
+
 impl Router {
+    /// Takes a lease's only result, and its end.
     #[inline]
+    pub(super) fn take_only(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) {
+        if let Err(payload) = self.take_reply(host, lease, payload) {
+            let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
+            self.take_result(host, lease, only);
+            self.take_end(host, lease, LeaseEnd::Done(1));
+        }
+    }
+
     pub(super) fn carry_out_hosts(
         &mut self,
         session: SessionKey,
@@ -24,17 +40,7 @@ impl Router {
         let Some(host) = self.sessions.get_mut(session).and_then(|session| session.host) else {
             return Ok(());
         };
-        let lease_key = |lease| LeaseKey::from(KeyData::from_ffi(lease));
         match record {
-            Record::LeaseReply { lease, payload } => {
-                let lease = lease_key(lease);
-                if let Err(payload) = self.take_reply(host, lease, payload.0) {
-                    let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
-                    self.take_result(host, lease, only);
-                    self.take_end(host, lease, LeaseEnd::Done(1));
-                }
-                self.sessions.take_end(session);
-            }
             Record::LeaseResult { lease, place, payload, flags } => {
                 let lease = lease_key(lease);
                 let length = payload.0.len() as u64;

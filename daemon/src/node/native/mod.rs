@@ -15,6 +15,7 @@ use bytes::Bytes;
 use pylm_protocol::codes;
 use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role, record};
 use pylm_transport::{Frame, Frames};
+use hosts::lease_key;
 use sessions::{SessionKey, Sessions};
 use std::time::Instant;
 
@@ -184,9 +185,19 @@ impl Router {
         now: Instant,
     ) -> Result<(), Violation> {
         let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
-        let role = open.role;
+        let (role, host) = (open.role, open.host);
         while let Some(record) = reader.next_record()? {
             match record {
+                // First and apart, those of which every message has one: only their fields are moved, and not a whole Record.
+                Record::Submit { job, number, cache, payload } if role == Role::Client => {
+                    self.submit(session, job, number, cache, payload.0, now)?;
+                }
+                Record::LeaseReply { lease, payload } if role == Role::Host => {
+                    if let Some(host) = host {
+                        self.take_only(host, lease_key(lease), payload.0);
+                        self.sessions.take_end(session);
+                    }
+                }
                 Record::Heartbeat { patience } => {
                     if let Some(session) = self.sessions.get_mut(session) {
                         session.be_patient(patience, now);

@@ -188,12 +188,21 @@ impl Sessions {
     /// Says a record to a peer, with the next flush at the latest.
     #[inline]
     pub fn say(&mut self, key: SessionKey, record: &Record<'_>) {
+        self.write(key, |batch| batch.push(record));
+    }
+
+    /// As [`say`](Self::say), for what `write` puts into the peer's batch.
+    #[inline]
+    pub fn write(&mut self, key: SessionKey, write: impl FnOnce(&mut BatchWriter)) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.batch.push(record);
+        write(&mut session.batch);
         if session.batch.is_full() {
             session.seal();
         }
-        self.touch(key);
+        session.resting = false;
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
+        }
     }
 
     /// Lets `fill` write into a peer's batch until it has no more; it returns whether the batch was too full for more.

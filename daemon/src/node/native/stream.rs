@@ -304,9 +304,7 @@ impl Stream {
                     place: place.clone(),
                     payload: Payload(payload.clone()),
                 }),
-                Output::Reply { number, payload } => {
-                    batch.push(&Record::Reply { job, number: *number, payload: Payload(payload.clone()) });
-                }
+                Output::Reply { number, payload } => batch.reply(job, *number, payload),
                 Output::Done { number, results } => {
                     batch.push(&Record::Done { job, number: *number, results: *results });
                 }
