@@ -4,6 +4,7 @@ use crate::MAJOR;
 use crate::record::{ATTACH_FROM, Payload, Record, Source};
 use crate::varint::{self, DecodeError, Head, Reader};
 use bytes::Bytes;
+use std::ops::Range;
 
 const MARK: [u8; 2] = [b'P', MAJOR];
 
@@ -97,11 +98,11 @@ impl BatchWriter {
         }
     }
 
-    /// Appends a [`Record::LeaseReply`].
+    /// Appends a [`Record::LeaseReply`]. `own` is asked for the payload only if that is to be attached.
     #[inline]
-    pub fn lease_reply(&mut self, lease: u64, payload: &Bytes) {
-        if !self.push_short(code::LEASE_REPLY, [lease], "", payload) {
-            self.push(&Record::LeaseReply { lease, payload: Payload(payload.clone()) });
+    pub fn lease_reply<P: AsRef<[u8]>>(&mut self, lease: u64, payload: P, own: impl FnOnce(P) -> Bytes) {
+        if !self.push_short(code::LEASE_REPLY, [lease], "", payload.as_ref()) {
+            self.push(&Record::LeaseReply { lease, payload: Payload(own(payload)) });
         }
     }
 
@@ -127,7 +128,7 @@ impl BatchWriter {
         }
         let mut body = Head::default();
         body.octet(code);
-        numbers.into_iter().for_each(|number| body.varint(number));
+        numbers.iter().for_each(|&number| body.varint(number));
         body.varint(payload.len() as u64 + 1);
         if self.frame.is_empty() {
             self.frame.extend_from_slice(&MARK);
@@ -184,6 +185,73 @@ impl<'a> BatchReader<'a> {
         Ok(BatchReader { frame, reader, attachments })
     }
 
+    /// The next record, where it is a [`Record::Submit`] whose payload is not attached: its job, number and cache key, and where in the
+    /// frame its payload lies. `None` for all else, for [`next_record`](Self::next_record) to read; the same with the three below.
+    #[inline]
+    pub fn next_submit(&mut self) -> Option<(u32, u64, &'a str, Range<usize>)> {
+        let (mut reader, end) = self.short(code::SUBMIT)?;
+        let job = u32::try_from(reader.varint().ok()?).ok()?;
+        let number = reader.varint().ok()?;
+        let cache = short_string(&mut reader)?;
+        Some((job, number, cache, self.end_short(reader, end)?))
+    }
+
+    /// The next record, where it is a [`Record::Assign`] whose payload is not attached.
+    #[inline]
+    pub fn next_assign(&mut self) -> Option<(Assign<'a>, Range<usize>)> {
+        let (mut reader, end) = self.short(code::ASSIGN)?;
+        let assign = Assign {
+            lease: reader.varint().ok()?,
+            context: u32::try_from(reader.varint().ok()?).ok()?,
+            number: reader.varint().ok()?,
+            part: reader.varint().ok()?,
+            attempt: u32::try_from(reader.varint().ok()?).ok()?,
+            timeout: reader.varint().ok()?,
+            cache: short_string(&mut reader)?,
+        };
+        Some((assign, self.end_short(reader, end)?))
+    }
+
+    /// The next record, where it is a [`Record::LeaseReply`] whose payload is not attached: the lease.
+    #[inline]
+    pub fn next_lease_reply(&mut self) -> Option<(u64, Range<usize>)> {
+        let (mut reader, end) = self.short(code::LEASE_REPLY)?;
+        let lease = reader.varint().ok()?;
+        Some((lease, self.end_short(reader, end)?))
+    }
+
+    /// The next record, where it is a [`Record::Reply`] whose payload is not attached: its job and number.
+    #[inline]
+    pub fn next_reply(&mut self) -> Option<(u32, u64, Range<usize>)> {
+        let (mut reader, end) = self.short(code::REPLY)?;
+        let job = u32::try_from(reader.varint().ok()?).ok()?;
+        let number = reader.varint().ok()?;
+        Some((job, number, self.end_short(reader, end)?))
+    }
+
+    /// A reader of the next record's fields, if its type is `code`, and where it ends.
+    #[inline]
+    fn short(&self, code: u8) -> Option<(Reader<'a>, usize)> {
+        let mut reader = self.reader;
+        let length = usize::try_from(reader.varint().ok()?).ok()?;
+        let end = reader.position().checked_add(length)?;
+        (reader.octet().ok()? == code).then_some((reader, end))
+    }
+
+    /// Reads the payload, the last field that this version knows, and goes on to the next record.
+    #[inline]
+    fn end_short(&mut self, mut reader: Reader<'a>, end: usize) -> Option<Range<usize>> {
+        // 0 stands for an attachment.
+        let length = usize::try_from(reader.varint().ok()?.checked_sub(1)?).ok()?;
+        let start = reader.position();
+        let payload = start..start.checked_add(length)?;
+        if payload.end > end {
+            return None;
+        }
+        self.reader.skip_to(end)?;
+        Some(payload)
+    }
+
     /// The next record; `None` when all are read.
     ///
     /// # Errors
@@ -199,6 +267,13 @@ impl<'a> BatchReader<'a> {
         }
         Ok(None)
     }
+}
+
+/// A string; mostly an empty one.
+#[inline]
+fn short_string<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    let bytes = reader.bytes().ok()?;
+    if bytes.is_empty() { Some("") } else { std::str::from_utf8(bytes).ok() }
 }
 
 #[cfg(test)]
@@ -244,6 +319,23 @@ mod tests {
         assert_eq!(reader.next_record(), Ok(None));
     }
 
+    /// The next record, read in the short way where that is possible; at most one such way is.
+    fn next_by_any_way<'a>(reader: &mut BatchReader<'a>, frame: &Bytes) -> Record<'a> {
+        let payload = |range| Payload(frame.slice(range));
+        if let Some((job, number, cache, range)) = reader.next_submit() {
+            Record::Submit { job, number, cache, payload: payload(range) }
+        } else if let Some((assign, range)) = reader.next_assign() {
+            let Assign { lease, context, number, part, attempt, timeout, cache } = assign;
+            Record::Assign { lease, context, number, part, attempt, timeout, cache, payload: payload(range) }
+        } else if let Some((lease, range)) = reader.next_lease_reply() {
+            Record::LeaseReply { lease, payload: payload(range) }
+        } else if let Some((job, number, range)) = reader.next_reply() {
+            Record::Reply { job, number, payload: payload(range) }
+        } else {
+            reader.next_record().unwrap().unwrap()
+        }
+    }
+
     #[test]
     fn what_is_written_in_a_short_way_is_read_as_the_record() {
         let sizes = [0, 1, 100, 126, 127, 128, 1000, ATTACH_FROM - 1, ATTACH_FROM];
@@ -256,7 +348,7 @@ mod tests {
                 let mut writer = BatchWriter::new();
                 writer.submit(u32::MAX, number, cache, &bytes);
                 writer.assign(Assign { lease, context, number, part, attempt, timeout, cache }, &bytes);
-                writer.lease_reply(lease, &bytes);
+                writer.lease_reply(lease, &bytes, Bytes::clone);
                 writer.reply(5, number, &bytes);
                 let expected = [
                     Record::Submit { job: u32::MAX, number, cache, payload: payload() },
@@ -276,10 +368,13 @@ mod tests {
                 let (frame, attachments) = writer.take();
                 let frame = Bytes::from(frame);
                 let mut reader = BatchReader::new(&frame, &attachments).unwrap();
+                let mut short = BatchReader::new(&frame, &attachments).unwrap();
                 for record in expected {
+                    assert_eq!(next_by_any_way(&mut short, &frame), record);
                     assert_eq!(reader.next_record().unwrap(), Some(record));
                 }
                 assert_eq!(reader.next_record(), Ok(None));
+                assert_eq!(short.next_record(), Ok(None));
             }
         }
     }
@@ -347,6 +442,24 @@ mod tests {
             let mut frame = MARK.to_vec();
             frame.extend(bytes);
             let _ = read_all(frame, attachments.into_iter().map(Bytes::from).collect());
+        }
+
+        #[test]
+        fn the_short_ways_read_what_the_long_one_does(bytes: Vec<u8>, codes: Vec<u8>) {
+            // Records whose types and lengths are often right.
+            let mut frame = MARK.to_vec();
+            for (chunk, code) in bytes.chunks(9).zip(codes) {
+                let code = [code::SUBMIT, code::ASSIGN, code::LEASE_REPLY, code::REPLY][code as usize % 4];
+                frame.extend([chunk.len() as u8 + 1 + (code & 0x10) / 8, code]);
+                frame.extend(chunk);
+            }
+            let frame = Bytes::from(frame);
+            let (mut long, mut short) = (BatchReader::new(&frame, &[]).unwrap(), BatchReader::new(&frame, &[]).unwrap());
+            while let Ok(Some(record)) = long.next_record() {
+                prop_assert_eq!(next_by_any_way(&mut short, &frame), record);
+            }
+            prop_assert!(short.next_submit().is_none() && short.next_assign().is_none());
+            prop_assert!(short.next_lease_reply().is_none() && short.next_reply().is_none());
         }
 
         #[test]

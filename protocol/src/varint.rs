@@ -208,6 +208,18 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// How many bytes were read.
+    #[inline]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at that place; `None` where there is none.
+    #[inline]
+    pub(crate) fn skip_to(&mut self, position: usize) -> Option<()> {
+        (position <= self.bytes.len()).then(|| self.at = position)
+    }
+
     /// How many bytes are left.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.at

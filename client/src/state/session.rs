@@ -316,10 +316,14 @@ impl<W> Session<W> {
             };
         }
         let mut reader = BatchReader::new(frame, attachments).map_err(violation)?;
-        while let Some(record) = reader.next_record().map_err(violation)? {
+        loop {
+            // First and apart, the record of which every message has one.
+            while let Some((job, number, payload)) = reader.next_reply() {
+                self.output(job, |job| job.reply(number, frame.slice(payload)));
+            }
+            let Some(record) = reader.next_record().map_err(violation)? else { return Ok(()) };
             self.take(record, now)?;
         }
-        Ok(())
     }
 
     fn discovered(&mut self, value: &[u8]) -> Result<(), Break> {

@@ -1,6 +1,7 @@
 //! Leases as they wait for the slots: in parcels, out of which any number of slots takes one lease after the other.
 
 use bytes::Bytes;
+use pylm_protocol::batch::Assign;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -34,7 +35,7 @@ impl LeaseContext {
 
 /// A lease's payload: most lie in the frame that brought them, which the parcel holds for all of them.
 #[derive(Debug)]
-enum Data {
+pub(super) enum Data {
     InFrame(Range<usize>),
     Apart(Bytes),
 }
@@ -66,34 +67,16 @@ pub(super) struct Task {
     state: AtomicU8,
 }
 
-/// What an Assign says of a lease, beside its payload.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Assignment<'a> {
-    pub(super) lease: u64,
-    pub(super) number: u64,
-    pub(super) part: u64,
-    pub(super) attempt: u32,
-    pub(super) deadline: Option<Instant>,
-    pub(super) cache: &'a str,
-}
-
 impl Task {
-    /// A lease that waits. `frame` is the one that its parcel will hold.
-    pub(super) fn new(assignment: Assignment<'_>, payload: Bytes, frame: &Bytes) -> Self {
-        let start = payload.as_ptr().addr().wrapping_sub(frame.as_ptr().addr());
-        let lies_in_frame = start < frame.len() && frame.len() - start >= payload.len();
-        let data = match (payload.is_empty(), lies_in_frame) {
-            (true, _) => Data::InFrame(0..0),
-            (false, true) => Data::InFrame(start..start + payload.len()),
-            (false, false) => Data::Apart(payload),
-        };
+    /// A lease that waits. `data` in a frame is in the one that its parcel will hold.
+    pub(super) fn new(assign: &Assign<'_>, deadline: Option<Instant>, data: Data) -> Self {
         Task {
-            lease: assignment.lease,
-            number: assignment.number,
-            part: assignment.part,
-            attempt: assignment.attempt,
-            deadline: assignment.deadline,
-            cache: assignment.cache.into(),
+            lease: assign.lease,
+            number: assign.number,
+            part: assign.part,
+            attempt: assign.attempt,
+            deadline,
+            cache: assign.cache.into(),
             cancelled: AtomicBool::new(false),
             data,
             state: AtomicU8::new(State::Waiting as u8),
@@ -231,8 +214,8 @@ mod tests {
 
     fn parcel(leases: std::ops::Range<u64>) -> Parcel {
         let frame = Bytes::from_static(b"batch with payload");
-        let tasks = leases
-            .map(|lease| Task::new(Assignment { lease, ..Assignment::default() }, frame.slice(11..), &frame));
+        let payload = || Data::InFrame(11..frame.len());
+        let tasks = leases.map(|lease| Task::new(&Assign { lease, ..Assign::default() }, None, payload()));
         Parcel::new(Arc::default(), Given::default(), frame.clone(), tasks.collect())
     }
 
@@ -271,7 +254,7 @@ mod tests {
         let parcel = parcel(0..1);
         assert_eq!(parcel.payload(&parcel.tasks()[0]), b"payload");
         let apart = Bytes::from_static(b"an attachment");
-        let task = Task::new(Assignment::default(), apart.clone(), &Bytes::from_static(b"batch"));
+        let task = Task::new(&Assign::default(), None, Data::Apart(apart.clone()));
         let payload = parcel.payload(&task);
         assert_eq!((payload, payload.as_ptr()), (&apart[..], apart.as_ptr()));
     }

@@ -153,13 +153,14 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parcel::{Assignment, Given};
+    use super::super::parcel::{Data, Given};
     use super::*;
     use bytes::Bytes;
+    use pylm_protocol::batch::Assign;
 
     fn parcel(leases: std::ops::Range<u64>) -> Arc<Parcel> {
-        let assignments = leases.map(|lease| Assignment { lease, ..Assignment::default() });
-        let tasks = assignments.map(|assignment| Task::new(assignment, Bytes::new(), &Bytes::new()));
+        let assigns = leases.map(|lease| Assign { lease, ..Assign::default() });
+        let tasks = assigns.map(|assign| Task::new(&assign, None, Data::InFrame(0..0)));
         Arc::new(Parcel::new(Arc::default(), Given { run: 0, session: 1 }, Bytes::new(), tasks.collect()))
     }
 

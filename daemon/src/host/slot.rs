@@ -5,10 +5,9 @@ use super::outbox::Pending;
 use super::parcel::{Parcel, Task};
 use super::room::{Admission, Gate};
 use super::shared::Shared;
-use bytes::Bytes;
-use pylm_plugin_host::{Call, CallError, CallErrorKind, Function, Outcome, Results};
+use pylm_plugin_host::{Call, CallError, CallErrorKind, Function, Outcome, Payload, Results};
 use pylm_protocol::record::PERMANENT;
-use pylm_protocol::{Payload, Place, Record, codes};
+use pylm_protocol::{Place, Record, codes};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -83,7 +82,7 @@ fn push_decimal(mut number: u64, text: &mut String) {
 
 /// What ended a lease.
 pub(super) enum End {
-    One(Bytes),
+    One(Payload),
     Done {
         results: u64,
     },
@@ -154,7 +153,7 @@ impl Lease<'_> {
             Ok(Outcome::One(result)) if result.len() as u64 > most => {
                 self.end(false, End::too_large(0, result.len(), most));
             }
-            Ok(Outcome::One(result)) => self.end(false, End::One(result.into_bytes())),
+            Ok(Outcome::One(result)) => self.end(false, End::One(result)),
             Ok(Outcome::Nothing) => self.end(false, End::Done { results: 0 }),
             Ok(Outcome::Many(results)) => {
                 let (session, lease) = (self.parcel.session, self.task.lease);
@@ -195,7 +194,7 @@ impl Lease<'_> {
                 }
             }
             let lease = self.task.lease;
-            let payload = Payload(result.into_bytes());
+            let payload = pylm_protocol::Payload(result.into_bytes());
             let record = Record::LeaseResult { lease, place: Place(vec![sent]), payload, flags: 0 };
             if self.outbox().is_some_and(|mut outbox| outbox.push_result(lease, &record)) {
                 self.shared.signal();
@@ -212,7 +211,9 @@ impl Lease<'_> {
         let text;
         let record = match end {
             End::Dropped => return outbox.forget_stream(lease),
-            End::One(result) => return outbox.push_whole(|batch| batch.lease_reply(lease, &result)),
+            End::One(result) => {
+                return outbox.push_whole(|batch| batch.lease_reply(lease, result, Payload::into_bytes));
+            }
             End::Released => Record::Released { lease },
             End::Done { results } => Record::LeaseDone { lease, results },
             End::Failed { results, permanent, code, text: why } => {
@@ -245,11 +246,12 @@ impl Lease<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::parcel::Assignment;
+    use crate::host::parcel::Data;
+    use pylm_protocol::batch::Assign;
 
     fn task(number: u64, part: u64, cache: &str) -> Task {
-        let assignment = Assignment { number, part, cache, ..Assignment::default() };
-        Task::new(assignment, Bytes::new(), &Bytes::new())
+        let assign = Assign { number, part, cache, ..Assign::default() };
+        Task::new(&assign, None, Data::InFrame(0..0))
     }
 
     #[test]

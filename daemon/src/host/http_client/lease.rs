@@ -66,7 +66,7 @@ pub(super) fn run(lease: &Lease<'_>, key: &mut Key, workers: &Workers, caller: &
         let (verdict, news) = caller.call((worker, url), message.clone(), most, left, &task.cancelled);
         workers.end_call(worker, news);
         let (code, why) = match verdict {
-            Verdict::Result(payload) => return End::One(payload),
+            Verdict::Result(payload) => return End::One(payload.into()),
             Verdict::Nothing => return End::Done { results: 0 },
             Verdict::Failed { code, is_permanent, text } => return failed(code, is_permanent, text),
             Verdict::TooLarge => {

@@ -1,10 +1,11 @@
 //! What the node says, record by record.
 
 use super::super::calls::Answer;
-use super::super::parcel::{Assignment, LeaseContext, Parcel, Task};
+use super::super::parcel::{Data, LeaseContext, Parcel, Task};
 use super::Native;
 use super::session::{Over, Session};
 use bytes::Bytes;
+use pylm_protocol::batch::Assign;
 use pylm_protocol::record::PERMANENT;
 use pylm_protocol::{BatchReader, DEFAULT_MAX_MESSAGE, Record, codes, deadline};
 use pylm_transport::{Frame, Frames};
@@ -48,15 +49,21 @@ impl Native<'_> {
             tasks: Vec::new(),
             parcels: Vec::new(),
         };
-        while let Some(record) = reader.next_record().map_err(not_understood)? {
-            if let Record::Assign { lease, context, number, part, attempt, timeout, cache, payload } = record
-            {
-                let deadline = deadline(now, timeout);
-                let assignment = Assignment { lease, number, part, attempt, deadline, cache };
-                self.assign(session, &mut sorting, context, assignment, payload.0);
-            } else {
-                self.deliver(session, &mut sorting);
-                self.obey(session, record, now)?;
+        loop {
+            // First and apart, the record of which every message has one.
+            while let Some((assign, payload)) = reader.next_assign() {
+                self.assign(session, &mut sorting, assign, Data::InFrame(payload), now);
+            }
+            match reader.next_record().map_err(not_understood)? {
+                None => break,
+                Some(Record::Assign { lease, context, number, part, attempt, timeout, cache, payload }) => {
+                    let assign = Assign { lease, context, number, part, attempt, timeout, cache };
+                    self.assign(session, &mut sorting, assign, Data::Apart(payload.0), now);
+                }
+                Some(record) => {
+                    self.deliver(session, &mut sorting);
+                    self.obey(session, record, now)?;
+                }
             }
         }
         self.deliver(session, &mut sorting);
@@ -68,11 +75,11 @@ impl Native<'_> {
         &mut self,
         session: &mut Session,
         sorting: &mut Sorting<'_>,
-        context: u32,
-        assignment: Assignment<'_>,
-        payload: Bytes,
+        assign: Assign<'_>,
+        payload: Data,
+        now: Instant,
     ) {
-        let lease = assignment.lease;
+        let Assign { lease, context, .. } = assign;
         if session.is_leaving {
             return session.end(&Record::Released { lease });
         }
@@ -94,7 +101,7 @@ impl Native<'_> {
             };
             sorting.context = Some((context, Arc::clone(known)));
         }
-        sorting.tasks.push(Task::new(assignment, payload, sorting.frame));
+        sorting.tasks.push(Task::new(&assign, deadline(now, assign.timeout), payload));
     }
 
     /// Queues what was sorted so far.

@@ -101,7 +101,7 @@ impl FollowedStream {
                 }
                 Output::Reply { number, payload } => {
                     leases.remove(number);
-                    batch.lease_reply(*number, payload);
+                    batch.lease_reply(*number, payload, bytes::Bytes::clone);
                 }
                 Output::Done { number, results } => {
                     leases.remove(number);

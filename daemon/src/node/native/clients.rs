@@ -26,6 +26,9 @@ impl Router {
         now: Instant,
     ) -> Result<(), Violation> {
         match record {
+            Record::Submit { job, number, cache, payload } => {
+                self.submit(session, job, number, cache, payload.0, now)?
+            }
             Record::Received { job, outputs } => {
                 if let Some((key, stream)) = self.stream(session, job) {
                     stream.acknowledge(outputs);

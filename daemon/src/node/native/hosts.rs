@@ -23,7 +23,8 @@ pub(super) fn lease_key(lease: u64) -> LeaseKey {
 impl Router {
     /// Takes a lease's only result, and its end.
     #[inline]
-    pub(super) fn take_only(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) {
+    pub(super) fn take_only(&mut self, host: HostKey, session: SessionKey, lease: LeaseKey, payload: Bytes) {
+        self.sessions.take_end(session);
         if let Err(payload) = self.take_reply(host, lease, payload) {
             let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
             self.take_result(host, lease, only);
@@ -41,6 +42,9 @@ impl Router {
             return Ok(());
         };
         match record {
+            Record::LeaseReply { lease, payload } => {
+                self.take_only(host, session, lease_key(lease), payload.0)
+            }
             Record::LeaseResult { lease, place, payload, flags } => {
                 let lease = lease_key(lease);
                 let length = payload.0.len() as u64;

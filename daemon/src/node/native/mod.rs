@@ -161,7 +161,7 @@ impl Router {
         } else {
             tracing::debug!(client = name, software, "a client is here");
         }
-        self.carry_out_rest(session, &mut reader, now)
+        self.carry_out_rest(session, batch, &mut reader, now)
     }
 
     fn carry_out(
@@ -175,29 +175,36 @@ impl Router {
             session.hear(now);
         }
         let mut reader = BatchReader::new(batch, attachments)?;
-        self.carry_out_rest(session, &mut reader, now)
+        self.carry_out_rest(session, batch, &mut reader, now)
     }
 
+    /// Carries out the records of `batch` that `reader` has not read.
     fn carry_out_rest(
         &mut self,
         session: SessionKey,
+        batch: &Bytes,
         reader: &mut BatchReader<'_>,
         now: Instant,
     ) -> Result<(), Violation> {
         let Some(open) = self.sessions.get_mut(session) else { return Ok(()) };
         let (role, host) = (open.role, open.host);
-        while let Some(record) = reader.next_record()? {
-            match record {
-                // First and apart, those of which every message has one: only their fields are moved, and not a whole Record.
-                Record::Submit { job, number, cache, payload } if role == Role::Client => {
-                    self.submit(session, job, number, cache, payload.0, now)?;
-                }
-                Record::LeaseReply { lease, payload } if role == Role::Host => {
-                    if let Some(host) = host {
-                        self.take_only(host, lease_key(lease), payload.0);
-                        self.sessions.take_end(session);
+        loop {
+            // First and apart, the records of which every message has one.
+            match (role, host) {
+                (Role::Client, _) => {
+                    while let Some((job, number, cache, payload)) = reader.next_submit() {
+                        self.submit(session, job, number, cache, batch.slice(payload), now)?;
                     }
                 }
+                (Role::Host, Some(host)) => {
+                    while let Some((lease, payload)) = reader.next_lease_reply() {
+                        self.take_only(host, session, lease_key(lease), batch.slice(payload));
+                    }
+                }
+                (Role::Host, None) => {}
+            }
+            let Some(record) = reader.next_record()? else { break };
+            match record {
                 Record::Heartbeat { patience } => {
                     if let Some(session) = self.sessions.get_mut(session) {
                         session.be_patient(patience, now);
