@@ -8,7 +8,7 @@ use uuid::Uuid;
 const OPTIONAL: u8 = 0x80;
 
 /// Payloads from this size on travel as frames of their own, which nobody copies.
-pub const ATTACH_FROM: usize = 16 << 10;
+pub const ATTACH_FROM: usize = 4 << 10;
 
 /// The most functions that a host may offer: a frame of a few bytes for each must not become a heap of many.
 pub const MOST_FUNCTIONS: u64 = 65_536;

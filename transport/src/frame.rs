@@ -11,7 +11,7 @@ use bytes::Bytes;
 use zmq_sys::zmq_msg_t;
 
 /// From this size on a buffer is handed to libzmq instead of copied: below, the copy costs less than the bookkeeping.
-const SEND_WITHOUT_COPY: usize = 16 * 1024;
+const SEND_WITHOUT_COPY: usize = 4 * 1024;
 
 /// Below this size a received frame is copied out, because it lies in a receive block that it would keep alive.
 const KEEP_WITHOUT_COPY: usize = 4 * 1024;

@@ -145,7 +145,7 @@ impl Pen {
 const TAIL: usize = 64;
 
 /// Payloads from this size on are written where they stay, smaller ones are copied once more, which is less than an allocation.
-const LARGE: usize = 16 << 10;
+const LARGE: usize = 4 << 10;
 
 /// Which message of its job, and which part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
