@@ -72,21 +72,16 @@ impl<'a> PalmFields<'a> {
         let (mut lease, mut node) = (None, None);
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
-            let tag = reader.varint()?;
-            let field = u32::try_from(tag >> 3).map_err(|_| DecodeError::Overflow)?;
-            let wire = (tag & 7) as u8;
-            let is = |expected| if wire == expected { Ok(()) } else { Err(DecodeError::WireType(field)) };
-            match field {
-                0 => return Err(DecodeError::Value),
-                PIPELINE => (is(LENGTH)?, message.pipeline = reader.bytes()?).1,
-                CLIENT => (is(LENGTH)?, message.client = reader.bytes()?).1,
-                STAGE => (is(VARINT)?, message.stage = reader.varint()?.cast_signed()).1,
-                FUNCTION => (is(LENGTH)?, message.function = reader.bytes()?).1,
-                CACHE => (is(LENGTH)?, message.cache = reader.bytes()?).1,
-                PAYLOAD => (is(LENGTH)?, message.payload = reader.bytes()?).1,
-                LEASE if wire == FIXED64 => lease = Some(fixed64(&mut reader)?),
-                NODE if wire == FIXED64 => node = Some(fixed64(&mut reader)?),
-                _ => skip(&mut reader, field, wire)?,
+            match reader.varint()? {
+                PIPELINE_TAG => message.pipeline = reader.bytes()?,
+                CLIENT_TAG => message.client = reader.bytes()?,
+                STAGE_TAG => message.stage = reader.varint()?.cast_signed(),
+                FUNCTION_TAG => message.function = reader.bytes()?,
+                CACHE_TAG => message.cache = reader.bytes()?,
+                PAYLOAD_TAG => message.payload = reader.bytes()?,
+                LEASE_TAG => lease = Some(fixed64(&mut reader)?),
+                NODE_TAG => node = Some(fixed64(&mut reader)?),
+                other => skip(&mut reader, other)?,
             }
         }
         message.tracking = lease.zip(node).map(|(lease, node)| Tracking { lease, node });
@@ -224,8 +219,22 @@ impl<'a> Call<'a> {
 
 #[inline]
 fn tag(field: u32, wire: u8, out: &mut Vec<u8>) {
-    varint::write(u64::from(field << 3 | u32::from(wire)), out);
+    varint::write(tag_of(field, wire), out);
 }
+
+/// What stands before a field of this wire type.
+const fn tag_of(field: u32, wire: u8) -> u64 {
+    (field << 3 | wire as u32) as u64
+}
+
+const PIPELINE_TAG: u64 = tag_of(PIPELINE, LENGTH);
+const CLIENT_TAG: u64 = tag_of(CLIENT, LENGTH);
+const STAGE_TAG: u64 = tag_of(STAGE, VARINT);
+const FUNCTION_TAG: u64 = tag_of(FUNCTION, LENGTH);
+const CACHE_TAG: u64 = tag_of(CACHE, LENGTH);
+const PAYLOAD_TAG: u64 = tag_of(PAYLOAD, LENGTH);
+const LEASE_TAG: u64 = tag_of(LEASE, FIXED64);
+const NODE_TAG: u64 = tag_of(NODE, FIXED64);
 
 #[inline]
 fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
@@ -243,8 +252,12 @@ fn fixed64(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     Ok(u64::from_le_bytes(value))
 }
 
-fn skip(reader: &mut Reader<'_>, field: u32, wire: u8) -> Result<(), DecodeError> {
-    match wire {
+/// Passes over a field that is not known. One of pylm's is known, and has another wire type than it should.
+fn skip(reader: &mut Reader<'_>, tag: u64) -> Result<(), DecodeError> {
+    let field = u32::try_from(tag >> 3).map_err(|_| DecodeError::Overflow)?;
+    match (tag & 7) as u8 {
+        _ if field == 0 => Err(DecodeError::Value),
+        _ if field <= PAYLOAD => Err(DecodeError::WireType(field)),
         VARINT => reader.varint().map(drop),
         FIXED64 => reader.take(8).map(drop),
         LENGTH => reader.bytes().map(drop),

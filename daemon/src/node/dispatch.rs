@@ -5,6 +5,7 @@ use super::egress::Client;
 use super::hosts::Host;
 use super::ingress::{PYLM_ERROR, payload_of};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
+use super::message::Message;
 use super::native::stream::Output;
 use super::router::Router;
 use crate::supervisor::growing;
@@ -53,18 +54,28 @@ impl Router {
         }
     }
 
-    /// A lease was ended by its only result, which is all of a native client's message: it is on its way out. Gives the result back
-    /// where there is more to it.
+    /// A lease was ended by its only result, which is all of its message: it is on its way out. Gives the result back where there is
+    /// more to it.
     #[inline]
     pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
         if self.config.pipelined || !self.followed.is_empty() {
             return Err(payload);
         }
         let (clients, most, length) = (&self.clients, self.config.max_message, payload.len() as u64);
-        let takes = |job| matches!(clients.get(job), Some(Client::Native(stream)) if length <= most.min(stream.max_message));
-        let Some(message) = self.ledger.reply(host, lease, takes) else { return Err(payload) };
-        if let Some(Client::Native(stream)) = self.clients.get_mut(message.job) {
-            stream.push(Output::Reply { number: message.number, payload });
+        let takes = |job| match clients.get(job) {
+            Some(Client::Native(stream)) => length <= most.min(stream.max_message),
+            Some(Client::Pylm(_)) => length <= most,
+            Some(Client::Followed(_)) | None => false,
+        };
+        let Some((message, part)) = self.ledger.reply(host, lease, takes) else { return Err(payload) };
+        match self.clients.get_mut(message.job) {
+            Some(Client::Native(stream)) => stream.push(Output::Reply { number: message.number, payload }),
+            Some(Client::Pylm(stream)) => {
+                let result = Message { payload, ..part.body };
+                stream.push(result.to_palm(part.identity, None, &mut self.pen));
+                self.count_off(&message);
+            }
+            Some(Client::Followed(_)) | None => {}
         }
         self.undispatched = true;
         self.room_made |= !self.starved.is_empty();
@@ -199,20 +210,27 @@ impl Router {
             return;
         }
         let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
-        let is_zero = palm.payload == PYLM_ERROR;
+        let failed = self.config.zero_is_error && palm.payload == PYLM_ERROR;
         let payload = payload_of(palm.payload_range(&frame), frame);
         let Some(host) = self.ledger.lease_host(lease) else { return };
         let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
         let index = self.ledger.lease_results(lease).unwrap_or_default();
-        if is_zero && self.config.zero_is_error {
+        let mut closed = std::mem::take(&mut self.closed);
+        self.workers[port].answer(lease, index + 1, now, &mut closed);
+        if failed {
             let text = "the pylm worker answered 0, which stands for an error; its log tells more";
             self.take_failure(host, lease, false, FAILED, text);
         } else {
-            let place = Place::new(&[index]);
-            self.take_result(host, lease, LeaseResult { place, payload, ..LeaseResult::default() });
+            let is_only = index == 0 && closed.last() == Some(&lease);
+            let rest = if is_only { self.take_reply(host, lease, payload).err() } else { Some(payload) };
+            match rest {
+                None => drop(closed.pop()),
+                Some(payload) => {
+                    let place = Place::new(&[index]);
+                    self.take_result(host, lease, LeaseResult { place, payload, ..LeaseResult::default() });
+                }
+            }
         }
-        let mut closed = std::mem::take(&mut self.closed);
-        self.workers[port].answer(lease, index + 1, now, &mut closed);
         closed.drain(..).for_each(|lease| self.take_end(host, lease, LeaseEnd::Quiet));
         self.closed = closed;
         let limit = self.workers[port].limit();

@@ -25,7 +25,7 @@ impl Ledger {
         host: HostKey,
         key: LeaseKey,
         takes: impl FnOnce(JobKey) -> bool,
-    ) -> Option<OpenMessage> {
+    ) -> Option<(OpenMessage, Part)> {
         self.whole_part(host, key).filter(|part| takes(part.job))?;
         let lease = self.leases.remove(key)?;
         let part = self.parts.remove(lease.part)?;
@@ -41,7 +41,7 @@ impl Ledger {
         self.activity.messages.add(self.clock.since(message.since));
         // The result, and the end.
         self.moves += 2;
-        Some(message)
+        Some((message, part))
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_reply_leaves_the_books_as_result_and_end_do() {
         let (mut short, host, leases) = leased(false, 1);
-        assert_eq!(short.reply(host, leases[0], |_| true).unwrap().number, 0);
+        assert_eq!(short.reply(host, leases[0], |_| true).unwrap().0.number, 0);
         assert!(short.reply(host, leases[0], |_| true).is_none(), "a second answer finds nothing");
 
         let (mut long, host, leases) = leased(false, 1);
