@@ -120,9 +120,13 @@ impl Router {
         deadline: Option<Instant>,
         now: Instant,
     ) -> Option<MessageKey> {
-        let hooked = self.scatterer.is_some() || self.gatherer.is_some();
-        let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let bytes = message.payload.len() as u64;
+        let (original, part) = if refused.is_none() && self.scatterer.is_some() {
+            (Some(Arc::new(message)), None)
+        } else {
+            let hooked = refused.is_none() && self.gatherer.is_some();
+            (hooked.then(|| Arc::new(message.clone())), Some(message))
+        };
         let key = self.ledger.accept(job, number, bytes, original, deadline)?;
         if let Some(deadline) = deadline
             && let Some(Client::Native(stream)) = self.clients.get_mut(job)
@@ -131,12 +135,12 @@ impl Router {
         }
         if let Some((code, text)) = refused {
             self.fail(key, code, &text);
-        } else if let Some(scatterer) = &mut self.scatterer {
-            scatterer.enqueue(job, key);
-        } else {
-            self.add_part(job, key, message, now);
+        } else if let Some(part) = part {
+            self.add_part(job, key, part, now);
             let settled = self.ledger.scattered(key);
             self.settle(settled);
+        } else if let Some(scatterer) = &mut self.scatterer {
+            scatterer.enqueue(job, key);
         }
         Some(key)
     }
@@ -164,18 +168,21 @@ impl Router {
     #[inline]
     pub(crate) fn add_part(&mut self, job: JobKey, key: MessageKey, part: Message, now: Instant) {
         let Some(client) = self.clients.get(job) else { return };
-        let header = Arc::clone(&part.header);
+        let header;
         let function = match client {
-            Client::Native(stream) if Arc::ptr_eq(&stream.header, &header) => &*stream.function,
+            Client::Native(stream) if Arc::ptr_eq(&stream.header, &part.header) => &*stream.function,
             Client::Pylm(PylmStream { header: known, function: Ok(function), .. })
-                if Arc::ptr_eq(known, &header) =>
+                if Arc::ptr_eq(known, &part.header) =>
             {
                 &**function
             }
-            _ => match self.function_of(&header) {
-                Ok(function) => function,
-                Err((code, text)) => return self.fail(key, code, &text),
-            },
+            _ => {
+                header = Arc::clone(&part.header);
+                match self.function_of(&header) {
+                    Ok(function) => function,
+                    Err((code, text)) => return self.fail(key, code, &text),
+                }
+            }
         };
         self.ledger.add_part(key, function, part, now);
         self.undispatched = true;

@@ -1,6 +1,22 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
-use super::{HostKey, JobKey, LeaseKey, Ledger, OpenMessage, Outcome, Part};
+use super::{HostKey, JobKey, LeaseKey, Ledger, MessageKey, OpenMessage, Outcome, Part};
+use crate::node::message::{Identity, Message};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A message whose only result is for the hooks.
+#[derive(Debug)]
+pub struct Whole {
+    /// The message.
+    pub message: MessageKey,
+    /// Its only part.
+    pub identity: Identity,
+    /// The message as it came.
+    pub original: Arc<Message>,
+    /// The part with the result's data.
+    pub result: Message,
+}
 
 impl Ledger {
     /// The part of a lease whose only result is all of its message, so that nothing else is to be minded.
@@ -13,7 +29,7 @@ impl Ledger {
         let plain =
             part.lease == Some(key) && part.passed == 0 && part.history.is_none() && part.relay.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
-        let complete = !message.scattering && !message.gathering && !self.rules.gathers;
+        let complete = !message.scattering && !message.gathering;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
             .then_some(part)
     }
@@ -26,13 +42,35 @@ impl Ledger {
         key: LeaseKey,
         takes: impl FnOnce(JobKey) -> bool,
     ) -> Option<OpenMessage> {
-        let part = self.whole_part(host, key).filter(|part| takes(part.job))?;
+        let part = self.whole_part(host, key).filter(|part| !self.rules.gathers && takes(part.job))?;
         let message = part.message;
         let lease = self.leases.remove(key)?;
         self.close_lease(&lease, false);
         self.remove_part(lease.part);
         self.moves += 1;
         self.end(message, Outcome::Done)
+    }
+
+    /// Takes a lease's only result, and with it the end of lease and part, where nothing else is to come of its message: that waits
+    /// for the hooks from here on.
+    ///
+    /// # Errors
+    /// Gives the result back, with nothing changed, where more is to be minded.
+    pub fn reply_for_hooks(&mut self, host: HostKey, key: LeaseKey, payload: Bytes) -> Result<Whole, Bytes> {
+        let Some(part) = self.whole_part(host, key) else { return Err(payload) };
+        let message = part.message;
+        let Some(open) = self.messages.get_mut(message) else { return Err(payload) };
+        let Some(original) = open.original.take() else { return Err(payload) };
+        open.gathering = true;
+        let Some(lease) = self.leases.remove(key) else { return Err(payload) };
+        self.close_lease(&lease, false);
+        let Some(part) = self.remove_part(lease.part) else { return Err(payload) };
+        self.moves += 1;
+        if let Some(job) = self.jobs.get_mut(part.job) {
+            job.moved = self.clock.now;
+        }
+        let result = Message { payload, ..part.body };
+        Ok(Whole { message, identity: part.identity, original, result })
     }
 }
 
