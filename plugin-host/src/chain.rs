@@ -49,8 +49,9 @@ pub struct Parts<'a> {
     outer: Vec<Items<'a, Message>>,
     /// The iterator of the innermost hook under way.
     inner: Option<Items<'a, Message>>,
-    /// What there is without any iterator.
-    only: Option<Result<Message, CallError>>,
+    /// What there is without any iterator: the message itself where there is no hook, or the error of the first. Most have none, and
+    /// are smaller for that.
+    only: Option<Box<Result<Message, CallError>>>,
 }
 
 impl<'a> Parts<'a> {
@@ -67,7 +68,7 @@ impl<'a> Parts<'a> {
     #[inline]
     fn begin(steps: Steps<'a>, message: Message) -> Parts<'a> {
         match steps.len() {
-            0 => Parts { steps, outer: Vec::new(), inner: None, only: Some(Ok(message)) },
+            0 => Parts { steps, outer: Vec::new(), inner: None, only: Some(Box::new(Ok(message))) },
             _ => Parts { steps, ..Parts::of(steps.run(0, message)) },
         }
     }
@@ -77,7 +78,7 @@ impl<'a> Parts<'a> {
     fn of(items: Result<Items<'a, Message>, CallError>) -> Parts<'a> {
         let (inner, only) = match items {
             Ok(items) => (Some(items), None),
-            Err(error) => (None, Some(Err(error))),
+            Err(error) => (None, Some(Box::new(Err(error)))),
         };
         Parts { steps: Steps::Scatter(&[]), outer: Vec::new(), inner, only }
     }
@@ -96,7 +97,7 @@ impl Iterator for Parts<'_> {
     #[inline]
     fn next(&mut self) -> Option<Result<Message, CallError>> {
         loop {
-            let Some(items) = &mut self.inner else { return self.only.take() };
+            let Some(items) = &mut self.inner else { return self.only.take().map(|only| *only) };
             let failed = match items.next() {
                 Some(Ok(message)) if self.outer.len() + 1 < self.steps.len() => self.deepen(message),
                 Some(Ok(message)) => return Some(Ok(message)),

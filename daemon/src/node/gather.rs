@@ -19,6 +19,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
+/// Results that are handed over at a time.
+const HAND_OVER: usize = 256;
+
+/// Messages that there is room for, beyond those that are under way.
+const ORIGINALS: usize = 1_024;
+
 /// What the hooks' thread is to do.
 #[derive(Debug)]
 enum Work {
@@ -62,6 +68,8 @@ pub struct Gatherer {
     work: Sender<Vec<Work>>,
     made: Receiver<HandOver>,
     batch: Vec<Work>,
+    /// Room for messages as they came, of those that have ended.
+    originals: Vec<Arc<Message>>,
     /// Messages of which all parts have ended.
     complete: Vec<MessageKey>,
     /// Results that the hooks have not taken.
@@ -85,6 +93,7 @@ impl Gatherer {
             work,
             made,
             batch: Vec::new(),
+            originals: Vec::new(),
             complete: Vec::new(),
             outstanding: 0,
             outstanding_bytes: 0,
@@ -104,6 +113,34 @@ impl Gatherer {
     /// All parts of a message have ended.
     pub fn complete(&mut self, message: MessageKey) {
         self.complete.push(message);
+    }
+
+    /// A message as it came.
+    pub fn original(&mut self, message: Message) -> Arc<Message> {
+        if let Some(mut original) = self.originals.pop()
+            && let Some(room) = Arc::get_mut(&mut original)
+        {
+            *room = message;
+            return original;
+        }
+        Arc::new(message)
+    }
+
+    /// A message as it came has ended, and nobody but this thread has it, as a rule.
+    fn keep_room(&mut self, mut original: Arc<Message>) {
+        if self.originals.len() < ORIGINALS
+            && let Some(message) = Arc::get_mut(&mut original)
+        {
+            message.payload = Bytes::new();
+            message.cache = None;
+            self.originals.push(original);
+        }
+    }
+
+    /// Hands this turn's work to the thread. Without that, the node is ending.
+    fn hand_over(&mut self) {
+        let next = Vec::with_capacity(self.batch.len().min(HAND_OVER));
+        let _ = self.work.send(std::mem::replace(&mut self.batch, next));
     }
 
     fn push(&mut self, bytes: usize, result: Work) {
@@ -179,8 +216,7 @@ impl Router {
             }
         }
         if !gatherer.batch.is_empty() {
-            // Without the thread, the node is ending.
-            let _ = gatherer.work.send(std::mem::take(&mut gatherer.batch));
+            gatherer.hand_over();
         }
     }
 
@@ -199,7 +235,10 @@ impl Router {
     }
 
     /// Sends the only result of a message out or on, and with it its end, where nothing is to come back.
-    fn take_whole_result(&mut self, Whole { message: key, identity, result, original: _ }: Whole) {
+    fn take_whole_result(&mut self, Whole { message: key, identity, result, original }: Whole) {
+        if let Some(gatherer) = &mut self.gatherer {
+            gatherer.keep_room(original);
+        }
         if !self.config.pipelined
             && let Some(open) = self.ledger.message(key)
             && let Some(Client::Native(stream)) = self.clients.get_mut(open.job)
@@ -254,9 +293,6 @@ struct Hooks<'a> {
     waker: &'a Waker,
 }
 
-/// Results that are handed over at a time.
-const HAND_OVER: usize = 256;
-
 impl<'a> Hooks<'a> {
     fn new(plugins: &'a PluginSet, outbox: &'a SyncSender<HandOver>, waker: &'a Waker) -> Self {
         let (desk, joins, out) = (Desk::default(), SecondaryMap::new(), HandOver::default());
@@ -265,8 +301,10 @@ impl<'a> Hooks<'a> {
 
     fn run(mut self, inbox: &Receiver<Vec<Work>>) {
         while let Ok(batch) = inbox.recv() {
+            self.out.made.reserve(batch.len().min(HAND_OVER));
             for work in batch {
                 self.carry_out(work);
+                self.hand_over_much();
             }
             if !self.hand_over() {
                 return;
@@ -274,6 +312,7 @@ impl<'a> Hooks<'a> {
         }
     }
 
+    #[inline]
     fn carry_out(&mut self, work: Work) {
         match work {
             Work::Result(original, passed) => {
@@ -296,6 +335,7 @@ impl<'a> Hooks<'a> {
         }
     }
 
+    #[inline]
     fn count_taken(&mut self, bytes: usize) {
         self.out.taken += 1;
         self.out.taken_bytes += bytes;
@@ -311,12 +351,15 @@ impl<'a> Hooks<'a> {
     }
 
     /// The same, where it is much.
+    #[inline]
     fn hand_over_much(&mut self) {
         if self.out.made.len() >= HAND_OVER {
             self.hand_over();
+            self.out.made.reserve(HAND_OVER);
         }
     }
 
+    #[inline]
     fn fail_on(&mut self, outcome: Result<(), CallError>, message: MessageKey) {
         if let Err(error) = outcome {
             self.joins.remove(message);
@@ -325,6 +368,7 @@ impl<'a> Hooks<'a> {
     }
 
     /// The only result of a message. Most give one, which is all of the message then.
+    #[inline]
     fn take_whole(&mut self, mut whole: Whole) -> Result<(), CallError> {
         let Whole { message, identity, .. } = whole;
         if self.plugins.has_join() || self.plugins.has_route() {
@@ -399,8 +443,12 @@ impl<'a> Hooks<'a> {
         identity: Identity,
     ) -> (pylm_plugin_host::Message, Text, Option<Text>) {
         let key = self.desk.key(original, Identity { part: 0, ..identity });
-        let has_other = identity.part > 0 || original.cache.is_some() || result.cache.is_some();
-        let own_key = has_other.then(|| self.desk.key(result, identity));
+        let is_same = match (&original.cache, &result.cache) {
+            (Some(key), Some(own)) => Arc::ptr_eq(key, own),
+            (None, None) => identity.part == 0,
+            _ => false,
+        };
+        let own_key = (!is_same).then(|| self.desk.key(result, identity));
         (self.desk.show(original, &key), key, own_key)
     }
 

@@ -122,10 +122,10 @@ impl Router {
     ) -> Option<MessageKey> {
         let bytes = message.payload.len() as u64;
         let (original, part) = if refused.is_none() && self.scatterer.is_some() {
-            (Some(Arc::new(message)), None)
+            (Some(self.original(message)), None)
         } else {
             let hooked = refused.is_none() && self.gatherer.is_some();
-            (hooked.then(|| Arc::new(message.clone())), Some(message))
+            (hooked.then(|| self.original(message.clone())), Some(message))
         };
         let key = self.ledger.accept(job, number, bytes, original, deadline)?;
         if let Some(deadline) = deadline
@@ -143,6 +143,14 @@ impl Router {
             scatterer.enqueue(job, key);
         }
         Some(key)
+    }
+
+    /// A message as hooks will want to see it.
+    fn original(&mut self, message: Message) -> Arc<Message> {
+        match &mut self.gatherer {
+            Some(gatherer) => gatherer.original(message),
+            None => Arc::new(message),
+        }
     }
 
     /// The function that a message is for at its stage. Where the node runs functions itself, the server's name has to be its own,

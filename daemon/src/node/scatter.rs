@@ -131,7 +131,8 @@ impl Scatterer {
         }
         if !self.batch.is_empty() {
             // Without the thread, the node is ending.
-            let _ = self.work.send(std::mem::take(&mut self.batch));
+            let next = Vec::with_capacity(self.batch.len());
+            let _ = self.work.send(std::mem::replace(&mut self.batch, next));
         }
     }
 
@@ -229,7 +230,9 @@ fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec
     let mut hooks = Hooks { plugins, desk: Desk::default(), open: HashMap::new() };
     while let Ok(batch) = inbox.recv() {
         let mut made = Vec::with_capacity(batch.len());
-        made.extend(batch.into_iter().filter_map(|work| hooks.carry_out(work)));
+        for work in batch {
+            made.extend(hooks.carry_out(work));
+        }
         if made.is_empty() {
             continue;
         }
@@ -243,6 +246,7 @@ fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec
 
 impl<'a> Hooks<'a> {
     /// What was asked for is answered in any case, also when the message has ended meanwhile.
+    #[inline]
     fn carry_out(&mut self, work: Work) -> Option<Made> {
         match work {
             Work::Begin(job, message, original, identity) => {
@@ -266,6 +270,7 @@ impl<'a> Hooks<'a> {
     }
 
     /// Makes up to `asked` parts of a message, or as many as have bytes enough. Most have one, which is the message as it is.
+    #[inline]
     fn make(&mut self, job: JobKey, message: MessageKey, mut open: Open<'a>, asked: usize) -> Made {
         let (mut parts, mut bytes) = (Vec::new(), 0);
         // The first part is the message as it is, and the only one so far.

@@ -171,6 +171,16 @@ impl Names {
             unsafe { Text::from_payload(self.lender.lend(part)) }
         })
     }
+
+    #[inline]
+    fn take_back(&mut self, names: [Text; 3]) {
+        if names.iter().all(|name| self.lender.is_of(name.as_payload())) {
+            self.lender.lent -= 3;
+            std::mem::forget(names);
+        } else {
+            names.into_iter().for_each(|name| self.lender.take_back(name.into()));
+        }
+    }
 }
 
 impl fmt::Debug for Names {
@@ -294,9 +304,7 @@ impl Desk {
     #[inline]
     fn take_names_back(&mut self, names: &mut Names, message: Message) -> Payload {
         let ([pipeline, client, function, cache], payload) = message.into_parts();
-        for name in [pipeline, client, function] {
-            names.lender.take_back(name.into());
-        }
+        names.take_back([pipeline, client, function]);
         self.lender.take_back(cache.into());
         payload
     }

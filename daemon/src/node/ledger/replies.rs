@@ -90,14 +90,12 @@ mod tests {
         let now = Instant::now();
         let host = ledger.add_host(10, 1 << 20, Some(&[FunctionOffer::function("f")]), "host", now);
         let job = ledger.open_job(Terms::default());
-        let key = ledger.accept(job, 0, 1, None, None).unwrap();
+        let body =
+            Message { header: Arc::new(Header::default()), cache: None, payload: Bytes::from_static(b"x") };
+        let original = gathers.then(|| Arc::new(body.clone()));
+        let key = ledger.accept(job, 0, 1, original, None).unwrap();
         for _ in 0..parts {
-            let body = Message {
-                header: Arc::new(Header::default()),
-                cache: None,
-                payload: Bytes::from_static(b"x"),
-            };
-            ledger.add_part(key, "f", body, now);
+            ledger.add_part(key, "f", body.clone(), now);
         }
         let _ = ledger.scattered(key);
         let mut leases = Vec::new();
@@ -125,6 +123,29 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_for_hooks_leaves_the_books_as_result_and_end_do() {
+        let payload = Bytes::from_static(b"result");
+        let (mut short, host, leases) = leased(true, 1);
+        let whole = short.reply_for_hooks(host, leases[0], payload.clone()).unwrap();
+        assert_eq!(whole.original.payload, "x");
+        assert_eq!(whole.result.payload, payload);
+        assert!(short.reply_for_hooks(host, leases[0], payload.clone()).is_err());
+        assert_eq!(short.settle(whole.message), Settled::Open, "it waits for the hooks");
+
+        let (mut long, host, leases) = leased(true, 1);
+        let result = LeaseResult { only: true, payload, ..LeaseResult::default() };
+        let message = long.result(host, leases[0], result).unwrap().message;
+        let _ = long.end_lease(host, leases[0], LeaseEnd::Done(1), &mut Vec::new());
+        assert_eq!(long.settle(message), Settled::Gather(message));
+
+        for ledger in [&mut short, &mut long] {
+            assert_eq!((ledger.totals().under_way, ledger.parts.len(), ledger.leases.len()), (1, 0, 0));
+            assert_eq!(ledger.credit(host).map(|credit| (credit.leases, credit.bytes)), Some((0, 0)));
+            assert_eq!(ledger.gathered(message), Settled::Done(message));
+        }
+    }
+
+    #[test]
     fn what_is_more_than_one_result_goes_the_long_way() {
         let (mut ledger, host, leases) = leased(false, 1);
         assert!(ledger.reply(host, leases[0], |_| false).is_none(), "its client does not take it");
@@ -132,6 +153,8 @@ mod tests {
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "another part is open");
         let (mut ledger, host, leases) = leased(true, 1);
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "gather hooks want to see it");
+        let (mut ledger, host, leases) = leased(true, 2);
+        assert!(ledger.reply_for_hooks(host, leases[0], Bytes::new()).is_err(), "another part is open");
         let (mut ledger, host, leases) = leased(false, 1);
         let _ = ledger.result(host, leases[0], LeaseResult::default());
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "a result was passed on");
