@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pylm_plugin_host::{Call, Fields, Message, NoServices, Outcome, PluginSet, load};
+use pylm_plugin_host::{Call, Desk, Names, NoServices, Outcome, PluginSet, load};
 
 const ROUNDS: u32 = 2_000_000;
 
@@ -38,18 +38,12 @@ fn main() {
         black_box(failing.call(&call, b"").is_err());
     });
     println!("a call that panics: {panicking:.0} ns");
-    let frame = Bytes::from(vec![b'x'; 4096]);
+    let payload = Bytes::from(vec![b'x'; 4066]);
+    let (mut desk, mut names) = (Desk::default(), Names::new("pipeline", "client", "server.function"));
     let scattered = nanoseconds(ROUNDS / 10, || {
-        let fields = Fields {
-            pipeline: frame.slice(0..8),
-            client: frame.slice(8..16),
-            stage: 0,
-            function: frame.slice(17..30),
-            cache: Bytes::new(),
-            payload: frame.slice(30..),
-        };
-        for part in set.scatter(Message::try_from(fields).unwrap()) {
-            black_box(Fields::from(part.unwrap()));
+        let key = desk.numbered("job", [7, 0]);
+        for part in set.scatter(desk.message(&mut names, 0, key, &payload)) {
+            black_box(desk.take_payload(&mut names, part.unwrap()));
         }
     });
     println!("a message scattered in two, from the host's bytes and back: {scattered:.0} ns");

@@ -11,114 +11,122 @@ pub(crate) struct Hook {
     pub(crate) index: usize,
 }
 
-/// The hooks that parts go through.
-enum Steps {
-    None,
-    Scatter(Arc<[Hook]>),
-    Gather(Arc<[Hook]>, Arc<Message>),
+/// The hooks that parts go through, one after the other.
+#[derive(Clone, Copy)]
+enum Steps<'a> {
+    Scatter(&'a [Hook]),
+    Gather(&'a [Hook], &'a Message),
 }
 
-/// A message that has been through a step, or all of them.
-enum Stepped {
-    Through(Message),
-    Into(Result<Items<Message>, CallError>),
-}
+impl<'a> Steps<'a> {
+    #[inline]
+    fn len(self) -> usize {
+        let (Steps::Scatter(hooks) | Steps::Gather(hooks, _)) = self;
+        hooks.len()
+    }
 
-impl Steps {
-    /// Runs the hook at `depth`, if there is one.
-    fn run(&self, depth: usize, message: Message) -> Stepped {
-        let hooks = match self {
-            Steps::None => return Stepped::Through(message),
-            Steps::Scatter(hooks) | Steps::Gather(hooks, _) => hooks,
-        };
-        let Some(Hook { instance, index }) = hooks.get(depth) else { return Stepped::Through(message) };
-        Stepped::Into(match self {
-            Steps::Gather(_, parent) => instance.gather(*index, parent, message),
-            _ => instance.scatter(*index, message),
-        })
+    /// Runs the hook at `depth`.
+    #[inline]
+    fn run(self, depth: usize, message: Message) -> Result<Items<'a, Message>, CallError> {
+        match self {
+            Steps::Scatter(hooks) => {
+                let Hook { instance, index } = &hooks[depth];
+                instance.scatter(*index, message)
+            }
+            Steps::Gather(hooks, parent) => {
+                let Hook { instance, index } = &hooks[depth];
+                instance.gather(*index, parent, message)
+            }
+        }
     }
 }
 
 /// Messages that a chain of hooks yields, pulled one by one: each hook sees what the one before it yields. After an
 /// error there are no more.
-pub struct Parts {
-    steps: Steps,
-    /// What goes in, before it is pulled.
-    first: Option<Result<Message, CallError>>,
-    /// The iterators under way; the one at `n` comes from the hook at `n`.
-    open: Vec<Items<Message>>,
+pub struct Parts<'a> {
+    steps: Steps<'a>,
+    /// The iterators of the hooks before the innermost one.
+    outer: Vec<Items<'a, Message>>,
+    /// The iterator of the innermost hook under way.
+    inner: Option<Items<'a, Message>>,
+    /// What there is without any iterator: the message itself where there is no hook, or the error of the first. Most have none, and
+    /// are smaller for that.
+    only: Option<Box<Result<Message, CallError>>>,
 }
 
-impl Parts {
-    pub(crate) fn scatter(hooks: &Arc<[Hook]>, message: Message) -> Parts {
-        let steps = if hooks.is_empty() { Steps::None } else { Steps::Scatter(Arc::clone(hooks)) };
-        Parts { steps, first: Some(Ok(message)), open: Vec::new() }
+impl<'a> Parts<'a> {
+    #[inline]
+    pub(crate) fn scatter(hooks: &'a [Hook], message: Message) -> Parts<'a> {
+        Parts::begin(Steps::Scatter(hooks), message)
     }
 
-    pub(crate) fn gather(hooks: &Arc<[Hook]>, parent: &Message, result: Message) -> Parts {
-        let steps = match hooks.is_empty() {
-            true => Steps::None,
-            false => Steps::Gather(Arc::clone(hooks), Arc::new(parent.clone())),
-        };
-        Parts { steps, first: Some(Ok(result)), open: Vec::new() }
+    #[inline]
+    pub(crate) fn gather(hooks: &'a [Hook], parent: &'a Message, result: Message) -> Parts<'a> {
+        Parts::begin(Steps::Gather(hooks, parent), result)
     }
 
-    fn of(items: Result<Items<Message>, CallError>) -> Parts {
-        let (first, open) = match items {
-            Ok(items) => (None, vec![items]),
-            Err(error) => (Some(Err(error)), Vec::new()),
-        };
-        Parts { steps: Steps::None, first, open }
-    }
-
-    /// The next message of the innermost iterator that has one.
-    fn pull(&mut self) -> Option<Result<Message, CallError>> {
-        while let Some(items) = self.open.last_mut() {
-            if let Some(next) = items.next() {
-                return Some(next);
-            }
-            self.open.pop();
+    #[inline]
+    fn begin(steps: Steps<'a>, message: Message) -> Parts<'a> {
+        match steps.len() {
+            0 => Parts { steps, outer: Vec::new(), inner: None, only: Some(Box::new(Ok(message))) },
+            _ => Parts { steps, ..Parts::of(steps.run(0, message)) },
         }
-        self.first.take()
+    }
+
+    /// What one iterator yields, through no hook that follows.
+    #[inline]
+    fn of(items: Result<Items<'a, Message>, CallError>) -> Parts<'a> {
+        let (inner, only) = match items {
+            Ok(items) => (Some(items), None),
+            Err(error) => (None, Some(Box::new(Err(error)))),
+        };
+        Parts { steps: Steps::Scatter(&[]), outer: Vec::new(), inner, only }
+    }
+
+    /// Puts a message into the next hook.
+    fn deepen(&mut self, message: Message) -> Result<(), CallError> {
+        let items = self.steps.run(self.outer.len() + 1, message)?;
+        self.outer.extend(self.inner.replace(items));
+        Ok(())
     }
 }
 
-impl Iterator for Parts {
+impl Iterator for Parts<'_> {
     type Item = Result<Message, CallError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<Message, CallError>> {
-        let mut next = self.pull()?;
         loop {
-            let items = match next {
-                Ok(message) => match self.steps.run(self.open.len(), message) {
-                    Stepped::Into(items) => items,
-                    Stepped::Through(message) => return Some(Ok(message)),
-                },
-                Err(error) => Err(error),
-            };
-            match items {
-                Ok(items) => self.open.push(items),
-                Err(error) => {
-                    self.open.clear();
-                    return Some(Err(error));
+            let Some(items) = &mut self.inner else { return self.only.take().map(|only| *only) };
+            let failed = match items.next() {
+                Some(Ok(message)) if self.outer.len() + 1 < self.steps.len() => self.deepen(message),
+                Some(Ok(message)) => return Some(Ok(message)),
+                Some(Err(error)) => Err(error),
+                None => {
+                    self.inner = self.outer.pop();
+                    continue;
                 }
+            };
+            if let Err(error) = failed {
+                self.inner = None;
+                self.outer.clear();
+                return Some(Err(error));
             }
-            next = self.pull()?;
         }
     }
 }
 
-impl std::iter::FusedIterator for Parts {}
+impl std::iter::FusedIterator for Parts<'_> {}
 
 /// The joins of all plugins at work on one parent: what one gives at the end, the next one takes.
-pub struct JoinState {
+pub struct JoinState<'a> {
     /// At least one.
-    first: Joining,
-    rest: Vec<Joining>,
+    first: Joining<'a>,
+    rest: Vec<Joining<'a>>,
 }
 
-impl JoinState {
-    pub(crate) fn new(hooks: &[Hook], parent: &Message) -> Result<Option<JoinState>, CallError> {
+impl<'a> JoinState<'a> {
+    pub(crate) fn new(hooks: &'a [Hook], parent: &Message) -> Result<Option<JoinState<'a>>, CallError> {
         let mut all = hooks.iter().map(|Hook { instance, index }| instance.join(*index, parent));
         let Some(first) = all.next() else { return Ok(None) };
         Ok(Some(JoinState { first: first?, rest: all.collect::<Result<_, _>>()? }))
@@ -134,7 +142,7 @@ impl JoinState {
     }
 
     /// Gives what replaces the results.
-    pub fn finish(self) -> Parts {
+    pub fn finish(self) -> Parts<'a> {
         let mut last = self.first;
         for mut next in self.rest {
             match feed(last, &mut next) {
@@ -146,25 +154,25 @@ impl JoinState {
     }
 }
 
-fn feed(from: Joining, into: &mut Joining) -> Result<(), CallError> {
+fn feed(from: Joining<'_>, into: &mut Joining<'_>) -> Result<(), CallError> {
     from.finish()?.try_for_each(|message| into.take(message?))
 }
 
 /// Where a result goes: pairs of topic and message, of each route hook in turn. After an error there are no more.
-pub struct Routes {
-    hooks: Arc<[Hook]>,
-    message: Message,
+pub struct Routes<'a> {
+    hooks: &'a [Hook],
+    message: &'a Message,
     next: usize,
-    open: Option<Items<pylm_plugin_api::abi::RawRoute>>,
+    open: Option<Items<'a, pylm_plugin_api::abi::RawRoute>>,
 }
 
-impl Routes {
-    pub(crate) fn new(hooks: &Arc<[Hook]>, message: &Message) -> Routes {
-        Routes { hooks: Arc::clone(hooks), message: message.clone(), next: 0, open: None }
+impl<'a> Routes<'a> {
+    pub(crate) fn new(hooks: &'a [Hook], message: &'a Message) -> Routes<'a> {
+        Routes { hooks, message, next: 0, open: None }
     }
 }
 
-impl Iterator for Routes {
+impl Iterator for Routes<'_> {
     type Item = Result<(Text, Message), CallError>;
 
     fn next(&mut self) -> Option<Result<(Text, Message), CallError>> {
@@ -196,4 +204,4 @@ impl Iterator for Routes {
     }
 }
 
-impl std::iter::FusedIterator for Routes {}
+impl std::iter::FusedIterator for Routes<'_> {}

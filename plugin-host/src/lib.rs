@@ -26,6 +26,7 @@ pub use search::{Origin, Search};
 pub use set::PluginSet;
 
 pub use pylm_plugin_api::host::{
-    Call, CallError, CallErrorKind, Fields, NoServices, NotText, Outcome, Results, ServiceError, Services,
+    Call, CallError, CallErrorKind, Desk, Names, NoServices, Outcome, Results, ServiceError, Services,
+    is_same,
 };
 pub use pylm_plugin_api::{Message, Payload, Text};

@@ -20,10 +20,10 @@ pub struct PluginSet(Arc<Set>);
 struct Set {
     plugins: Vec<Plugin>,
     functions: BTreeMap<String, Function>,
-    scatters: Arc<[Hook]>,
-    gathers: Arc<[Hook]>,
-    joins: Arc<[Hook]>,
-    routes: Arc<[Hook]>,
+    scatters: Vec<Hook>,
+    gathers: Vec<Hook>,
+    joins: Vec<Hook>,
+    routes: Vec<Hook>,
 }
 
 impl PluginSet {
@@ -42,7 +42,7 @@ impl PluginSet {
                 Entry::Occupied(there) => return Err(duplicate(there.get(), &function)),
             }
         }
-        let hooks = |count: fn(&Instance) -> usize| -> Arc<[Hook]> {
+        let hooks = |count: fn(&Instance) -> usize| -> Vec<Hook> {
             let all = plugins.iter().map(Plugin::instance);
             all.flat_map(|instance| {
                 (0..count(instance)).map(|index| Hook { instance: Arc::clone(instance), index })
@@ -72,32 +72,38 @@ impl PluginSet {
     }
 
     /// Whether a plugin scatters.
+    #[inline]
     pub fn has_scatter(&self) -> bool {
         !self.0.scatters.is_empty()
     }
 
     /// Whether a plugin gathers.
+    #[inline]
     pub fn has_gather(&self) -> bool {
         !self.0.gathers.is_empty()
     }
 
     /// Whether a plugin joins.
+    #[inline]
     pub fn has_join(&self) -> bool {
         !self.0.joins.is_empty()
     }
 
     /// Whether a plugin routes.
+    #[inline]
     pub fn has_route(&self) -> bool {
         !self.0.routes.is_empty()
     }
 
     /// The parts of a client's message; the message itself where nobody scatters.
-    pub fn scatter(&self, message: Message) -> Parts {
+    #[inline]
+    pub fn scatter(&self, message: Message) -> Parts<'_> {
         Parts::scatter(&self.0.scatters, message)
     }
 
     /// What becomes of one result of a parent; the result itself where nobody gathers.
-    pub fn gather(&self, parent: &Message, result: Message) -> Parts {
+    #[inline]
+    pub fn gather<'a>(&'a self, parent: &'a Message, result: Message) -> Parts<'a> {
         Parts::gather(&self.0.gathers, parent, result)
     }
 
@@ -106,12 +112,12 @@ impl PluginSet {
     /// # Errors
     ///
     /// If the hook panics.
-    pub fn join(&self, parent: &Message) -> Result<Option<JoinState>, CallError> {
+    pub fn join(&self, parent: &Message) -> Result<Option<JoinState<'_>>, CallError> {
         JoinState::new(&self.0.joins, parent)
     }
 
     /// Where a result goes; every route hook adds to it, and there is nothing where nobody routes.
-    pub fn route(&self, message: &Message) -> Routes {
+    pub fn route<'a>(&'a self, message: &'a Message) -> Routes<'a> {
         Routes::new(&self.0.routes, message)
     }
 }

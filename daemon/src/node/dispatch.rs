@@ -54,10 +54,16 @@ impl Router {
         }
     }
 
-    /// A lease was ended by its only result, which is all of its message: it is on its way out. Gives the result back where there is
-    /// more to it.
+    /// A lease was ended by its only result, which is all of its message: it is on its way out, or to the hooks. Gives the result back
+    /// where there is more to it.
     #[inline]
     pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
+        if self.gatherer.is_some() {
+            self.gather_whole(host, lease, payload)?;
+            self.undispatched = true;
+            self.room_made |= !self.starved.is_empty();
+            return Ok(());
+        }
         if self.config.pipelined || !self.followed.is_empty() {
             return Err(payload);
         }

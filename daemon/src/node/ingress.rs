@@ -120,19 +120,23 @@ impl Router {
         deadline: Option<Instant>,
         now: Instant,
     ) -> Option<MessageKey> {
-        let hooked = self.scatterer.is_some() || self.gatherer.is_some();
-        let original = (hooked && refused.is_none()).then(|| Box::new(message.clone()));
         let function = match (refused, &self.scatterer) {
             (Some(refusal), _) => Err(refusal),
             (None, Some(_)) => Ok(None),
             (None, None) => self.function_key(job, &message.header, now).map(Some),
         };
+        let bytes = message.payload.len() as u64;
         let key = match function {
             Ok(Some(function)) => {
+                let original = self.gatherer.as_mut().map(|gatherer| gatherer.original(message.clone()));
                 self.undispatched = true;
                 self.ledger.accept_whole(job, number, original, deadline, function, message)?
             }
-            _ => self.ledger.accept(job, number, message.payload.len() as u64, original, deadline)?,
+            Ok(None) => {
+                let original = self.original(message);
+                self.ledger.accept(job, number, bytes, Some(original), deadline)?
+            }
+            Err(_) => self.ledger.accept(job, number, bytes, None, deadline)?,
         };
         if let Some(deadline) = deadline
             && let Some(Client::Native(stream)) = self.clients.get_mut(job)
@@ -145,6 +149,14 @@ impl Router {
             (Ok(_), None) => {}
         }
         Some(key)
+    }
+
+    /// A message as hooks will want to see it.
+    fn original(&mut self, message: Message) -> Arc<Message> {
+        match &mut self.gatherer {
+            Some(gatherer) => gatherer.original(message),
+            None => Arc::new(message),
+        }
     }
 
     /// The function that a message is for at its stage. Where the node runs functions itself, the server's name has to be its own,

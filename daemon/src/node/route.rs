@@ -2,7 +2,7 @@
 
 use super::bounds::HOPS;
 use super::egress::Client;
-use super::hook;
+use super::hook::Desk;
 use super::ledger::{MessageKey, Relay};
 use super::message::{Header, Identity, Message};
 use super::router::Router;
@@ -44,21 +44,22 @@ impl Routed {
 /// What the route hooks make of a result.
 pub fn route(
     plugins: &PluginSet,
-    message: Message,
+    desk: &mut Desk,
+    message: &Message,
     identity: Identity,
     mut each: impl FnMut(Routed),
 ) -> Result<(), CallError> {
-    if !plugins.has_route() {
-        each(Routed::unsaid(message));
-        return Ok(());
-    }
-    for routed in plugins.route(&hook::to_plugin(&message, identity)) {
+    let key = desk.key(message, identity);
+    let shown = desk.show(message, &key);
+    for routed in plugins.route(&shown) {
         let (topic, routed) = routed?;
         let own = *topic == *message.header.client.as_str();
         let topic = if own { Topic::Client } else { Topic::Named(topic.to_string()) };
         let staged = routed.stage() != message.header.stage;
-        each(Routed { topic, staged, message: hook::from_plugin(routed, &message, identity) });
+        each(Routed { topic, staged, message: desk.take(routed, message, &key) });
     }
+    desk.take_back(shown, &message.header);
+    desk.take_key_back(key);
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! Scatter: hooks make parts of a message, on a thread of their own, and no more of them than the job has room for.
 
 use super::bounds::{ROOM, ROOM_BYTES};
-use super::hook;
+use super::hook::{self, Desk};
 use super::ledger::{JobKey, Ledger, MessageKey};
 use super::message::{Identity, Message};
 use super::router::Router;
-use pylm_plugin_host::{CallError, Parts, PluginSet};
+use pylm_plugin_host::{CallError, Parts, PluginSet, Text};
 use pylm_protocol::codes::HOOK_FAILED;
 use pylm_transport::Waker;
 use slotmap::SecondaryMap;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ const NEXT: usize = 64;
 #[derive(Debug)]
 enum Work {
     /// Begin with a message, and make its first parts.
-    Begin(JobKey, MessageKey, Box<Message>, Identity),
+    Begin(JobKey, MessageKey, Arc<Message>, Identity),
     /// Make more parts.
     More(JobKey, MessageKey),
     /// Nobody wants more parts.
@@ -31,7 +32,16 @@ enum Work {
 
 /// What the hooks have made.
 #[derive(Debug)]
-struct Made {
+enum Made {
+    /// The message as it came is the only part. It comes back, so that no other thread than the router's counts who has it.
+    Whole { job: JobKey, message: MessageKey, original: Arc<Message>, asked: usize },
+    /// Anything else.
+    Parts(Box<MadeParts>),
+}
+
+/// Parts of a message.
+#[derive(Debug)]
+struct MadeParts {
     job: JobKey,
     message: MessageKey,
     parts: Vec<Message>,
@@ -107,7 +117,7 @@ impl Scatterer {
                 let work = match &original.original {
                     Some(body) if !begun => {
                         let identity = Identity { number: original.number, part: 0 };
-                        Work::Begin(key, message, body.clone(), identity)
+                        Work::Begin(key, message, Arc::clone(body), identity)
                     }
                     _ => Work::More(key, message),
                 };
@@ -121,7 +131,8 @@ impl Scatterer {
         }
         if !self.batch.is_empty() {
             // Without the thread, the node is ending.
-            let _ = self.work.send(std::mem::take(&mut self.batch));
+            let next = Vec::with_capacity(self.batch.len());
+            let _ = self.work.send(std::mem::replace(&mut self.batch, next));
         }
     }
 
@@ -141,7 +152,12 @@ impl Router {
     pub(crate) fn take_parts(&mut self, now: Instant) {
         while let Some(made) = self.scatterer.as_ref().and_then(|scatterer| scatterer.made.try_recv().ok()) {
             for made in made {
-                self.take_made(made, now);
+                match made {
+                    Made::Whole { job, message, original, asked } => {
+                        self.take_whole((job, message), &original, asked, now);
+                    }
+                    Made::Parts(made) => self.take_made(*made, now),
+                }
             }
         }
         if let Some(scatterer) = &mut self.scatterer {
@@ -149,7 +165,25 @@ impl Router {
         }
     }
 
-    fn take_made(&mut self, made: Made, now: Instant) {
+    /// Takes a message that is the only part of itself.
+    fn take_whole(
+        &mut self,
+        (job, message): (JobKey, MessageKey),
+        original: &Message,
+        asked: usize,
+        now: Instant,
+    ) {
+        if let Some(scatterer) = &mut self.scatterer {
+            scatterer.queue(job, |scatters| scatters.asked = scatters.asked.saturating_sub(asked));
+        }
+        if self.ledger.message(message).is_some() {
+            self.add_part(job, message, original.clone(), now);
+            let settled = self.ledger.scattered(message);
+            self.settle(settled);
+        }
+    }
+
+    fn take_made(&mut self, made: MadeParts, now: Instant) {
         let open = self.ledger.message(made.message).is_some();
         if let Some(scatterer) = &mut self.scatterer {
             scatterer.queue(made.job, |scatters| {
@@ -177,36 +211,30 @@ impl Router {
 }
 
 /// One message whose parts are being made.
-struct Open {
-    parts: Parts,
-    original: Message,
-    identity: Identity,
+struct Open<'a> {
+    parts: Parts<'a>,
+    original: Arc<Message>,
+    /// The cache key that it has for hooks.
+    key: Text,
+}
+
+/// The hooks' side.
+struct Hooks<'a> {
+    plugins: &'a PluginSet,
+    desk: Desk,
+    /// Messages that have more parts than were asked for so far.
+    open: HashMap<MessageKey, Open<'a>>,
 }
 
 fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec<Made>>, waker: &Waker) {
-    let mut open: HashMap<MessageKey, Open> = HashMap::new();
+    let mut hooks = Hooks { plugins, desk: Desk::default(), open: HashMap::new() };
     while let Ok(batch) = inbox.recv() {
         let mut made = Vec::with_capacity(batch.len());
         for work in batch {
-            let (job, key, asked) = match work {
-                Work::Begin(job, key, original, identity) => {
-                    let parts = plugins.scatter(hook::to_plugin(&original, identity));
-                    open.insert(key, Open { parts, original: *original, identity });
-                    (job, key, FIRST)
-                }
-                Work::More(job, key) => (job, key, NEXT),
-                Work::Forget(key) => {
-                    open.remove(&key);
-                    continue;
-                }
-            };
-            // What was asked for is answered in any case, also when the message has ended meanwhile.
-            let (parts, state) =
-                open.get_mut(&key).map_or((Vec::new(), Ok(false)), |entry| make(entry, asked));
-            if !matches!(state, Ok(true)) {
-                open.remove(&key);
-            }
-            made.push(Made { job, message: key, parts, state, asked });
+            made.extend(hooks.carry_out(work));
+        }
+        if made.is_empty() {
+            continue;
         }
         if outbox.send(made).is_err() {
             return;
@@ -216,27 +244,65 @@ fn run(plugins: &PluginSet, inbox: &Receiver<Vec<Work>>, outbox: &SyncSender<Vec
     }
 }
 
-/// Makes up to `asked` parts of a message, or as many as have bytes enough.
-fn make(open: &mut Open, asked: usize) -> (Vec<Message>, Result<bool, CallError>) {
-    let mut parts = Vec::new();
-    let mut bytes = 0;
-    let mut state = Ok(true);
-    while parts.len() < asked && bytes < ROOM_BYTES / 8 {
-        match open.parts.next() {
-            Some(Ok(part)) => {
-                let part = hook::from_plugin(part, &open.original, open.identity);
-                bytes += part.payload.len();
-                parts.push(part);
+impl<'a> Hooks<'a> {
+    /// What was asked for is answered in any case, also when the message has ended meanwhile.
+    #[inline]
+    fn carry_out(&mut self, work: Work) -> Option<Made> {
+        match work {
+            Work::Begin(job, message, original, identity) => {
+                let key = self.desk.key(&original, identity);
+                let parts = self.plugins.scatter(self.desk.show(&original, &key));
+                Some(self.make(job, message, Open { parts, original, key }, FIRST))
             }
-            Some(Err(error)) => {
-                state = Err(error);
-                break;
-            }
-            None => {
-                state = Ok(false);
-                break;
+            Work::More(job, message) => Some(match self.open.remove(&message) {
+                Some(open) => self.make(job, message, open, NEXT),
+                None => {
+                    let nothing =
+                        MadeParts { job, message, parts: Vec::new(), state: Ok(false), asked: NEXT };
+                    Made::Parts(Box::new(nothing))
+                }
+            }),
+            Work::Forget(message) => {
+                self.open.remove(&message);
+                None
             }
         }
     }
-    (parts, state)
+
+    /// Makes up to `asked` parts of a message, or as many as have bytes enough. Most have one, which is the message as it is.
+    #[inline]
+    fn make(&mut self, job: JobKey, message: MessageKey, mut open: Open<'a>, asked: usize) -> Made {
+        let (mut parts, mut bytes) = (Vec::new(), 0);
+        // The first part is the message as it is, and the only one so far.
+        let mut whole = false;
+        let state = loop {
+            if parts.len() + usize::from(whole) >= asked || bytes >= ROOM_BYTES / 8 {
+                break Ok(true);
+            }
+            let original = &*open.original;
+            match open.parts.next() {
+                Some(Ok(part)) => {
+                    let part = self.desk.take_changed(part, original, &open.key);
+                    bytes += part.as_ref().unwrap_or(original).payload.len();
+                    if part.is_none() && parts.is_empty() && !whole {
+                        whole = true;
+                        continue;
+                    }
+                    parts.extend(std::mem::take(&mut whole).then(|| original.clone()));
+                    parts.push(part.unwrap_or_else(|| original.clone()));
+                }
+                Some(Err(error)) => break Err(error),
+                None if whole => {
+                    self.desk.take_key_back(open.key);
+                    return Made::Whole { job, message, original: open.original, asked };
+                }
+                None => break Ok(false),
+            }
+        };
+        parts.extend(whole.then(|| (*open.original).clone()));
+        if matches!(state, Ok(true)) {
+            self.open.insert(message, open);
+        }
+        Made::Parts(Box::new(MadeParts { job, message, parts, state, asked }))
+    }
 }

@@ -25,31 +25,37 @@ impl Message {
     }
 
     /// The job that the message belongs to, as its client named it.
+    #[inline]
     pub fn pipeline(&self) -> &str {
         &self.pipeline
     }
 
     /// The client that sent the message.
+    #[inline]
     pub fn client(&self) -> &str {
         &self.client
     }
 
     /// The step within a pipelined call, from 0.
+    #[inline]
     pub fn stage(&self) -> i64 {
         self.stage
     }
 
     /// What the message asks for: `server.function`, one for each stage.
+    #[inline]
     pub fn function(&self) -> &str {
         &self.function
     }
 
     /// The key of a cache entry, for functions that take one; often empty.
+    #[inline]
     pub fn cache(&self) -> &str {
         &self.cache
     }
 
     /// What the message carries.
+    #[inline]
     pub fn payload(&self) -> &Payload {
         &self.payload
     }
@@ -101,9 +107,19 @@ impl Message {
         self
     }
 
-    /// The names by reference, and the payload, in the order in which they are declared.
+    /// A message of its names, in the order in which they are declared, its payload and its stage.
     #[cfg(feature = "host")]
-    pub(crate) fn parts(&self) -> ([&Text; 4], &Payload) {
-        ([&self.pipeline, &self.client, &self.function, &self.cache], &self.payload)
+    #[inline]
+    pub(crate) fn from_parts(names: [Text; 4], payload: Payload, stage: i64) -> Message {
+        let [pipeline, client, function, cache] = names;
+        Message { pipeline, client, function, cache, payload, stage }
+    }
+
+    /// The names and the payload, in the order in which they are declared.
+    #[cfg(feature = "host")]
+    #[inline]
+    pub(crate) fn into_parts(self) -> ([Text; 4], Payload) {
+        let Message { pipeline, client, function, cache, payload, stage: _ } = self;
+        ([pipeline, client, function, cache], payload)
     }
 }

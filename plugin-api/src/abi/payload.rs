@@ -48,6 +48,7 @@ unsafe impl Sync for Payload {}
 
 impl Payload {
     /// A payload of no bytes; allocates nothing.
+    #[inline]
     pub const fn empty() -> Payload {
         Payload::from_static(b"")
     }
@@ -90,12 +91,14 @@ impl Payload {
     /// `data` and `len` must name bytes that stay valid and unchanged until `table.drop` is called with the same values,
     /// and `table` must be able to clone and drop `owner` from any thread.
     #[cfg(feature = "host")]
+    #[inline]
     pub(crate) unsafe fn from_parts(bytes: &[u8], owner: *const (), table: &'static BufferTable) -> Payload {
         Payload { data: bytes.as_ptr(), len: bytes.len(), owner, table }
     }
 
     /// The owner and the table that [`Payload::from_parts`] was given.
     #[cfg(feature = "host")]
+    #[inline]
     pub(crate) fn owner(&self) -> (*const (), &'static BufferTable) {
         (self.owner, self.table)
     }
@@ -104,6 +107,7 @@ impl Payload {
 impl Deref for Payload {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: whoever made the payload keeps these bytes until it is dropped.
         unsafe { std::slice::from_raw_parts(self.data, self.len) }
@@ -125,6 +129,7 @@ impl Clone for Payload {
 }
 
 impl Drop for Payload {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the table belongs to this owner, which is not used again.
         unsafe { (self.table.drop)(self.data, self.len, self.owner) }
@@ -189,6 +194,7 @@ impl From<&str> for Payload {
 }
 
 impl From<Text> for Payload {
+    #[inline]
     fn from(text: Text) -> Payload {
         text.0
     }
@@ -226,12 +232,14 @@ impl Text {
     ///
     /// The bytes must be UTF-8.
     #[cfg(feature = "host")]
+    #[inline]
     pub(crate) unsafe fn from_payload(payload: Payload) -> Text {
         Text(payload)
     }
 
     /// The bytes, still shared.
     #[cfg(feature = "host")]
+    #[inline]
     pub(crate) fn as_payload(&self) -> &Payload {
         &self.0
     }
@@ -240,6 +248,7 @@ impl Text {
 impl Deref for Text {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         // SAFETY: every constructor takes UTF-8.
         unsafe { std::str::from_utf8_unchecked(&self.0) }

@@ -1,80 +1,11 @@
-//! `Bytes` on the host's side of payloads, text and messages, without copies in either direction.
+//! `Bytes` on the host's side of payloads and text, without copies in either direction.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::abi::{BufferOwner, BufferTable, Message, Payload, Text};
-
-/// A message as the host keeps it: shared bytes, often all of one frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
-    /// The job, as its client named it.
-    pub pipeline: Bytes,
-    /// The client.
-    pub client: Bytes,
-    /// The step within a pipelined call.
-    pub stage: i64,
-    /// `server.function`, one for each stage.
-    pub function: Bytes,
-    /// A cache key.
-    pub cache: Bytes,
-    /// What the message carries.
-    pub payload: Bytes,
-}
-
-/// One of a message's names is not UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotText {
-    /// Which one.
-    pub field: &'static str,
-}
-
-impl fmt::Display for NotText {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the message's {} is not valid UTF-8", self.field)
-    }
-}
-
-impl std::error::Error for NotText {}
-
-const NAMES: [&str; 4] = ["pipeline", "client", "function", "cache"];
-
-impl TryFrom<Fields> for Message {
-    type Error = NotText;
-
-    fn try_from(fields: Fields) -> Result<Message, NotText> {
-        let Fields { pipeline, client, stage, function, cache, payload } = fields;
-        let all = Arc::new([pipeline, client, function, cache, payload]);
-        for (field, name) in all.iter().zip(NAMES) {
-            std::str::from_utf8(field).map_err(|_| NotText { field: name })?;
-        }
-        // SAFETY: the first four were just checked.
-        let text = |index: usize| unsafe { Text::from_payload(share(&all, index)) };
-        Ok(Message::default()
-            .with_pipeline(text(0))
-            .with_client(text(1))
-            .with_stage(stage)
-            .with_function(text(2))
-            .with_cache(text(3))
-            .with_payload(share(&all, 4)))
-    }
-}
-
-impl From<Message> for Fields {
-    fn from(message: Message) -> Fields {
-        let ([pipeline, client, function, cache], _) = message.parts();
-        Fields {
-            pipeline: as_bytes(pipeline.as_payload()),
-            client: as_bytes(client.as_payload()),
-            stage: message.stage(),
-            function: as_bytes(function.as_payload()),
-            cache: as_bytes(cache.as_payload()),
-            payload: message.into_payload().into_bytes(),
-        }
-    }
-}
+use super::desk::is_lent;
+use crate::abi::{BufferOwner, BufferTable, Payload, Text};
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Payload {
@@ -82,16 +13,20 @@ impl From<Bytes> for Payload {
             return Payload::empty();
         }
         let owner = Arc::into_raw(Arc::new(bytes));
-        // SAFETY: the owner keeps the bytes, and `ONE` counts it.
-        unsafe { Payload::from_parts(&*owner, owner.cast(), &ONE) }
+        // SAFETY: the owner keeps the bytes, and `HELD` counts it.
+        unsafe { Payload::from_parts(&*owner, owner.cast(), &HELD) }
     }
 }
 
 impl Payload {
-    /// The same bytes as the host's own type, without a copy; what the host once made comes back as it was.
+    /// The same bytes as the host's own type, without a copy; what the host once made comes back as it was. Only what lies in the
+    /// buffer of a [`Desk`](super::Desk) is copied.
     pub fn into_bytes(self) -> Bytes {
         if self.is_empty() {
             return Bytes::new();
+        }
+        if is_lent(&self) {
+            return Bytes::copy_from_slice(&self);
         }
         own(&self).unwrap_or_else(|| Bytes::from_owner(self))
     }
@@ -104,87 +39,38 @@ impl Text {
     }
 }
 
-fn as_bytes(payload: &Payload) -> Bytes {
-    if payload.is_empty() {
-        Bytes::new()
-    } else {
-        own(payload).unwrap_or_else(|| Bytes::from_owner(payload.clone()))
-    }
-}
-
-/// The part of a message that `fields` keep.
-fn share(fields: &Arc<[Bytes; 5]>, index: usize) -> Payload {
-    if fields[index].is_empty() {
-        return Payload::empty();
-    }
-    // SAFETY: the owner keeps the bytes, and `SIX` counts it.
-    unsafe { Payload::from_parts(&fields[index], Arc::into_raw(Arc::clone(fields)).cast(), &SIX) }
-}
-
 /// The host's own bytes behind a payload, if they are the host's.
 fn own(payload: &Payload) -> Option<Bytes> {
     let (owner, table) = payload.owner();
-    let held: &[Bytes] = if std::ptr::eq(table, &ONE) {
-        // SAFETY: only this file makes payloads with this table, and always over an `Arc<Bytes>` that they hold.
-        std::slice::from_ref(unsafe { &*owner.cast::<Bytes>() })
-    } else if std::ptr::eq(table, &SIX) {
-        // SAFETY: only this file makes payloads with this table, and always over an `Arc<[Bytes; 5]>` that they hold.
-        unsafe { &*owner.cast::<[Bytes; 5]>() }
-    } else {
-        return None;
-    };
-    let part = payload.as_ptr_range();
-    let holder = held.iter().find(|bytes| {
-        let whole = bytes.as_ptr_range();
-        !bytes.is_empty() && whole.start <= part.start && part.end <= whole.end
-    })?;
-    Some(holder.slice_ref(payload))
+    // SAFETY: only this file makes payloads with this table, and always over an `Arc<Bytes>` that they hold.
+    std::ptr::eq(table, &HELD).then(|| unsafe { &*owner.cast::<Bytes>() }.slice_ref(payload))
 }
 
 /// The owner is an `Arc<Bytes>`.
-static ONE: BufferTable = BufferTable { shared: true, clone: clone_arc::<Bytes>, drop: drop_arc::<Bytes> };
-
-/// The owner is an `Arc<[Bytes; 5]>`.
-static SIX: BufferTable =
-    BufferTable { shared: true, clone: clone_arc::<[Bytes; 5]>, drop: drop_arc::<[Bytes; 5]> };
-
-unsafe extern "C" fn clone_arc<T>(data: *const u8, _: usize, owner: *const ()) -> BufferOwner {
-    // SAFETY: the payload that is cloned holds a count of this owner.
-    unsafe { Arc::increment_strong_count(owner.cast::<T>()) };
-    BufferOwner { data, owner }
-}
-
-unsafe extern "C" fn drop_arc<T>(_: *const u8, _: usize, owner: *const ()) {
-    // SAFETY: this payload's count is given back once.
-    drop(unsafe { Arc::from_raw(owner.cast::<T>()) });
-}
+static HELD: BufferTable = {
+    unsafe extern "C" fn clone(data: *const u8, _: usize, owner: *const ()) -> BufferOwner {
+        // SAFETY: the payload that is cloned holds a count of this owner.
+        unsafe { Arc::increment_strong_count(owner.cast::<Bytes>()) };
+        BufferOwner { data, owner }
+    }
+    unsafe extern "C" fn drop(_: *const u8, _: usize, owner: *const ()) {
+        // SAFETY: this payload's count is given back once.
+        std::mem::drop(unsafe { Arc::from_raw(owner.cast::<Bytes>()) });
+    }
+    BufferTable { shared: true, clone, drop }
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fields() -> Fields {
-        let frame = Bytes::from_static(b"job client 1 server.function key payload that is long");
-        Fields {
-            pipeline: frame.slice(0..3),
-            client: frame.slice(4..10),
-            stage: 1,
-            function: frame.slice(13..28),
-            cache: Bytes::new(),
-            payload: frame.slice(33..),
-        }
-    }
-
     #[test]
-    fn a_message_that_passes_through_comes_back_as_the_hosts_own_bytes() {
-        let before = fields();
-        let message = Message::try_from(before.clone()).unwrap();
-        assert_eq!(message.function(), "server.function");
-        let copies: Vec<Fields> = std::iter::repeat_n(message, 3).map(Fields::from).collect();
+    fn a_payload_that_passes_through_comes_back_as_the_hosts_own_bytes() {
+        let before = Bytes::from_static(b"a frame with a payload").slice(8..);
+        let copies: Vec<Payload> = std::iter::repeat_n(Payload::from(before.clone()), 3).collect();
         for copy in copies {
-            assert_eq!(copy, before);
-            assert_eq!(copy.payload.as_ptr(), before.payload.as_ptr());
-            assert_eq!(copy.client.as_ptr(), before.client.as_ptr());
+            let copy = copy.into_bytes();
+            assert_eq!((copy.as_ptr(), &copy), (before.as_ptr(), &before));
         }
     }
 
@@ -207,11 +93,5 @@ mod tests {
             assert_eq!(taken.as_ptr(), at);
             assert_eq!(taken, second.into_bytes());
         }
-    }
-
-    #[test]
-    fn names_that_are_not_utf8_are_refused_by_name() {
-        let fields = Fields { client: Bytes::from_static(b"\xff"), ..fields() };
-        assert_eq!(Message::try_from(fields), Err(NotText { field: "client" }));
     }
 }

@@ -147,6 +147,7 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
+    #[inline]
     pub(super) fn enter(name: &'static str, context: Option<&'a Context>) -> Running<'a> {
         let now = Place { name: Some(name), context: context.map_or(std::ptr::null(), std::ptr::from_ref) };
         Running { before: CURRENT.replace(now), lifetime: PhantomData }
@@ -154,6 +155,7 @@ impl<'a> Running<'a> {
 }
 
 impl Drop for Running<'_> {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.before);
     }

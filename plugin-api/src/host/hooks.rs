@@ -1,6 +1,6 @@
 //! What one hook yields, and one hook's join.
 
-use std::sync::Arc;
+use std::marker::PhantomData;
 
 use super::call::Running;
 use super::error::CallError;
@@ -8,26 +8,21 @@ use super::instance::Instance;
 use crate::abi::{Message, RawIter, RawJoin, RawNext, RawRoute, Text};
 
 /// What one hook yields. After an error there is no more.
-pub struct Items<T> {
+pub struct Items<'a, T> {
     raw: RawIter<T>,
     name: &'static str,
     over: bool,
-    // Both outlive the iterator, which may borrow them.
-    _instance: Arc<Instance>,
-    _parent: Option<Arc<Message>>,
+    /// The instance, and the parent where there is one.
+    borrows: PhantomData<(&'a Instance, &'a Message)>,
 }
 
 // SAFETY: the plugin's macros demand that the iterator be `Send`, and `Instance` and `Message` are `Send` and `Sync`.
-unsafe impl<T: Send> Send for Items<T> {}
+unsafe impl<T: Send> Send for Items<'_, T> {}
 
-impl<T> Items<T> {
-    pub(super) fn new(
-        raw: RawIter<T>,
-        name: &'static str,
-        instance: Arc<Instance>,
-        parent: Option<Arc<Message>>,
-    ) -> Items<T> {
-        Items { raw, name, over: false, _instance: instance, _parent: parent }
+impl<T> Items<'_, T> {
+    /// What a hook's iterator yields, which borrows nothing that ends before `'a`.
+    pub(super) fn new(raw: RawIter<T>, name: &'static str) -> Self {
+        Items { raw, name, over: false, borrows: PhantomData }
     }
 }
 
@@ -45,22 +40,23 @@ pub(super) unsafe fn pull<T>(raw: &RawIter<T>) -> Option<Result<T, CallError>> {
     }
 }
 
-impl<T> Iterator for Items<T> {
+impl<T> Iterator for Items<'_, T> {
     type Item = Result<T, CallError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<T, CallError>> {
         if self.over {
             return None;
         }
         let _running = Running::enter(self.name, None);
-        // SAFETY: the iterator is dropped with `self` only, and `self` keeps what it borrows.
+        // SAFETY: the iterator is dropped with `self` only, and what it borrows outlives `self`.
         let next = unsafe { pull(&self.raw) };
         self.over = !matches!(next, Some(Ok(_)));
         next
     }
 }
 
-impl<T> Drop for Items<T> {
+impl<T> Drop for Items<'_, T> {
     fn drop(&mut self) {
         let _running = Running::enter(self.name, None);
         // SAFETY: this is the last use of the iterator. A panic is in the log by now.
@@ -68,7 +64,7 @@ impl<T> Drop for Items<T> {
     }
 }
 
-impl Items<RawRoute> {
+impl Items<'_, RawRoute> {
     /// The next pair of topic and message.
     pub fn next_route(&mut self) -> Option<Result<(Text, Message), CallError>> {
         self.next().map(|next| next.map(|RawRoute { topic, message }| (topic, message)))
@@ -76,19 +72,20 @@ impl Items<RawRoute> {
 }
 
 /// One hook's join at work on one parent.
-pub struct Joining {
+pub struct Joining<'a> {
     raw: RawJoin,
     name: &'static str,
     ended: bool,
-    instance: Arc<Instance>,
+    instance: PhantomData<&'a Instance>,
 }
 
 // SAFETY: `Join` demands `Send`, and `Instance` is `Send` and `Sync`.
-unsafe impl Send for Joining {}
+unsafe impl Send for Joining<'_> {}
 
-impl Joining {
-    pub(super) fn new(raw: RawJoin, name: &'static str, instance: Arc<Instance>) -> Joining {
-        Joining { raw, name, ended: false, instance }
+impl<'a> Joining<'a> {
+    /// A join of an instance that outlives it.
+    pub(super) fn new(raw: RawJoin, name: &'static str) -> Self {
+        Joining { raw, name, ended: false, instance: PhantomData }
     }
 
     /// Takes the next result.
@@ -108,16 +105,16 @@ impl Joining {
     /// # Errors
     ///
     /// If the join panics before it gives an iterator.
-    pub fn finish(mut self) -> Result<Items<Message>, CallError> {
+    pub fn finish(mut self) -> Result<Items<'a, Message>, CallError> {
         let _running = Running::enter(self.name, None);
         self.ended = true;
         // SAFETY: the join has not ended, and `ended` keeps it from being dropped again.
         let started = unsafe { (self.raw.table.finish)(self.raw.object) };
-        Ok(Items::new(started.into_result()?, self.name, Arc::clone(&self.instance), None))
+        Ok(Items::new(started.into_result()?, self.name))
     }
 }
 
-impl Drop for Joining {
+impl Drop for Joining<'_> {
     fn drop(&mut self) {
         if !self.ended {
             let _running = Running::enter(self.name, None);

@@ -141,13 +141,14 @@ impl Instance {
     /// # Panics
     ///
     /// If there is no hook of this index; likewise below.
-    pub fn scatter(self: &Arc<Self>, index: usize, message: Message) -> Result<Items<Message>, CallError> {
+    #[inline]
+    pub fn scatter(&self, index: usize, message: Message) -> Result<Items<'_, Message>, CallError> {
         let hook = &self.module.scatters().as_slice()[index];
         let name = hook.name.as_str();
         let _running = Running::enter(name, None);
-        // SAFETY: as in `call`; `Items` keeps the instance alive.
+        // SAFETY: as in `call`; `Items` does not outlive the instance.
         let started = unsafe { (hook.run)(self.state, message) };
-        Ok(Items::new(started.into_result()?, name, Arc::clone(self), None))
+        Ok(Items::new(started.into_result()?, name))
     }
 
     /// Runs a gather hook.
@@ -155,18 +156,19 @@ impl Instance {
     /// # Errors
     ///
     /// As [`Instance::scatter`].
-    pub fn gather(
-        self: &Arc<Self>,
+    #[inline]
+    pub fn gather<'a>(
+        &'a self,
         index: usize,
-        parent: &Arc<Message>,
+        parent: &'a Message,
         result: Message,
-    ) -> Result<Items<Message>, CallError> {
+    ) -> Result<Items<'a, Message>, CallError> {
         let hook = &self.module.gathers().as_slice()[index];
         let name = hook.name.as_str();
         let _running = Running::enter(name, None);
-        // SAFETY: as in `call`; `Items` keeps the instance and the parent alive.
+        // SAFETY: as in `call`; `Items` outlives neither the instance nor the parent.
         let started = unsafe { (hook.run)(self.state, parent, result) };
-        Ok(Items::new(started.into_result()?, name, Arc::clone(self), Some(Arc::clone(parent))))
+        Ok(Items::new(started.into_result()?, name))
     }
 
     /// Runs a join hook.
@@ -174,13 +176,13 @@ impl Instance {
     /// # Errors
     ///
     /// If the hook panics.
-    pub fn join(self: &Arc<Self>, index: usize, parent: &Message) -> Result<Joining, CallError> {
+    pub fn join(&self, index: usize, parent: &Message) -> Result<Joining<'_>, CallError> {
         let hook = &self.module.joins().as_slice()[index];
         let name = hook.name.as_str();
         let _running = Running::enter(name, None);
         // SAFETY: as in `call`; the join borrows nothing.
         let started = unsafe { (hook.run)(self.state, parent) };
-        Ok(Joining::new(started.into_result()?, name, Arc::clone(self)))
+        Ok(Joining::new(started.into_result()?, name))
     }
 
     /// Runs a route hook.
@@ -188,13 +190,13 @@ impl Instance {
     /// # Errors
     ///
     /// As [`Instance::scatter`].
-    pub fn route(self: &Arc<Self>, index: usize, result: Message) -> Result<Items<RawRoute>, CallError> {
+    pub fn route(&self, index: usize, result: Message) -> Result<Items<'_, RawRoute>, CallError> {
         let hook = &self.module.routes().as_slice()[index];
         let name = hook.name.as_str();
         let _running = Running::enter(name, None);
-        // SAFETY: as in `call`; `Items` keeps the instance alive.
+        // SAFETY: as in `call`; `Items` does not outlive the instance.
         let started = unsafe { (hook.run)(self.state, result) };
-        Ok(Items::new(started.into_result()?, name, Arc::clone(self), None))
+        Ok(Items::new(started.into_result()?, name))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod call;
+mod desk;
 mod error;
 mod events;
 mod function;
@@ -10,8 +11,8 @@ mod hooks;
 mod instance;
 mod services;
 
-pub use self::bytes::{Fields, NotText};
 pub use call::{Call, Current, current};
+pub use desk::{Desk, Names, is_same};
 pub use error::{CallError, CallErrorKind, LayoutError, StartError};
 pub use events::{Event, EventField, Events, Value};
 pub use function::{Outcome, Results};

@@ -70,7 +70,7 @@ impl Plugin {
     ///
     /// See [`Plugin::scatter`].
     pub fn gather(&self, parent: &Message, result: Message) -> Result<Vec<Message>, CallError> {
-        self.instance.gather(0, &Arc::new(parent.clone()), result)?.collect()
+        self.instance.gather(0, parent, result)?.collect()
     }
 
     /// What the plugin's join makes of all results of a parent.

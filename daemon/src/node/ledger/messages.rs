@@ -5,6 +5,7 @@ use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use pylm_protocol::Place;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A message that has not ended.
@@ -17,7 +18,7 @@ pub struct OpenMessage {
     /// The bytes of its payload.
     pub bytes: u64,
     /// The message as it came, where hooks want to see it.
-    pub original: Option<Box<Message>>,
+    pub original: Option<Arc<Message>>,
     /// When it is to have ended.
     pub deadline: Option<Instant>,
     /// Results that went to the client.
@@ -41,7 +42,7 @@ impl OpenMessage {
         job: JobKey,
         number: u64,
         bytes: u64,
-        original: Option<Box<Message>>,
+        original: Option<Arc<Message>>,
         deadline: Option<Instant>,
     ) -> Self {
         OpenMessage {

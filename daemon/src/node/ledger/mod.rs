@@ -28,6 +28,7 @@ pub use leases::{Ended, LeaseEnd, LeaseResult, Passed};
 pub use look::{Leased, Waiting};
 pub use messages::{OpenMessage, Part, Settled};
 pub use relays::Relay;
+pub use replies::Whole;
 pub use turns::{Assignment, Unoffered};
 
 use crate::node::message::{Identity, Message};
@@ -37,6 +38,7 @@ use leases::Lease;
 use relays::Topics;
 use retries::Retries;
 use slotmap::{SlotMap, new_key_type};
+use std::sync::Arc;
 use std::time::Instant;
 
 new_key_type! {
@@ -232,7 +234,7 @@ impl Ledger {
         job: JobKey,
         number: u64,
         bytes: u64,
-        original: Option<Box<Message>>,
+        original: Option<Arc<Message>>,
         deadline: Option<Instant>,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
@@ -252,7 +254,7 @@ impl Ledger {
         &mut self,
         job: JobKey,
         number: u64,
-        original: Option<Box<Message>>,
+        original: Option<Arc<Message>>,
         deadline: Option<Instant>,
         function: FunctionKey,
         body: Message,

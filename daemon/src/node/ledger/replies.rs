@@ -1,6 +1,22 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
-use super::{HostKey, JobKey, LeaseKey, Ledger, OpenMessage, Outcome, Part};
+use super::{HostKey, JobKey, LeaseKey, Ledger, MessageKey, OpenMessage, Outcome, Part};
+use crate::node::message::{Identity, Message};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A message whose only result is for the hooks.
+#[derive(Debug)]
+pub struct Whole {
+    /// The message.
+    pub message: MessageKey,
+    /// Its only part.
+    pub identity: Identity,
+    /// The message as it came.
+    pub original: Arc<Message>,
+    /// The part with the result's data.
+    pub result: Message,
+}
 
 impl Ledger {
     /// The part of a lease whose only result is all of its message, so that nothing else is to be minded.
@@ -13,7 +29,7 @@ impl Ledger {
         let plain =
             part.lease == Some(key) && part.passed == 0 && part.history.is_none() && part.relay.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
-        let complete = !message.scattering && !message.gathering && !self.rules.gathers;
+        let complete = !message.scattering && !message.gathering;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
             .then_some(part)
     }
@@ -26,7 +42,7 @@ impl Ledger {
         key: LeaseKey,
         takes: impl FnOnce(JobKey) -> bool,
     ) -> Option<(OpenMessage, Part)> {
-        self.whole_part(host, key).filter(|part| takes(part.job))?;
+        self.whole_part(host, key).filter(|part| !self.rules.gathers && takes(part.job))?;
         let lease = self.leases.remove(key)?;
         let part = self.parts.remove(lease.part)?;
         let message = self.messages.remove(part.message)?;
@@ -42,6 +58,28 @@ impl Ledger {
         // The result, and the end.
         self.moves += 2;
         Some((message, part))
+    }
+
+    /// Takes a lease's only result, and with it the end of lease and part, where nothing else is to come of its message: that waits
+    /// for the hooks from here on.
+    ///
+    /// # Errors
+    /// Gives the result back, with nothing changed, where more is to be minded.
+    pub fn reply_for_hooks(&mut self, host: HostKey, key: LeaseKey, payload: Bytes) -> Result<Whole, Bytes> {
+        let Some(part) = self.whole_part(host, key) else { return Err(payload) };
+        let (message, function) = (part.message, part.function);
+        let Some(open) = self.messages.get_mut(message) else { return Err(payload) };
+        let Some(original) = open.original.take() else { return Err(payload) };
+        open.gathering = true;
+        let Some(lease) = self.leases.remove(key) else { return Err(payload) };
+        self.close_lease(&lease, function, false);
+        let Some(part) = self.remove_part(lease.part) else { return Err(payload) };
+        self.moves += 1;
+        if let Some(job) = self.jobs.get_mut(part.job) {
+            job.moved = self.clock.now;
+        }
+        let result = Message { payload, ..part.body };
+        Ok(Whole { message, identity: part.identity, original, result })
     }
 }
 
@@ -61,15 +99,13 @@ mod tests {
         let now = Instant::now();
         let host = ledger.add_host(10, 1 << 20, Some(&[FunctionOffer::function("f")]), "host", now);
         let job = ledger.open_job(Terms::default());
-        let key = ledger.accept(job, 0, 1, None, None).unwrap();
+        let body =
+            Message { header: Arc::new(Header::default()), cache: None, payload: Bytes::from_static(b"x") };
+        let original = gathers.then(|| Arc::new(body.clone()));
+        let key = ledger.accept(job, 0, 1, original, None).unwrap();
         for _ in 0..parts {
-            let body = Message {
-                header: Arc::new(Header::default()),
-                cache: None,
-                payload: Bytes::from_static(b"x"),
-            };
             let function = ledger.function("f", now);
-            ledger.add_part(key, function, body);
+            ledger.add_part(key, function, body.clone());
         }
         let _ = ledger.scattered(key);
         let mut leases = Vec::new();
@@ -97,6 +133,29 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_for_hooks_leaves_the_books_as_result_and_end_do() {
+        let payload = Bytes::from_static(b"result");
+        let (mut short, host, leases) = leased(true, 1);
+        let whole = short.reply_for_hooks(host, leases[0], payload.clone()).unwrap();
+        assert_eq!(whole.original.payload, "x");
+        assert_eq!(whole.result.payload, payload);
+        assert!(short.reply_for_hooks(host, leases[0], payload.clone()).is_err());
+        assert_eq!(short.settle(whole.message), Settled::Open, "it waits for the hooks");
+
+        let (mut long, host, leases) = leased(true, 1);
+        let result = LeaseResult { only: true, payload, ..LeaseResult::default() };
+        let message = long.result(host, leases[0], result).unwrap().message;
+        let _ = long.end_lease(host, leases[0], LeaseEnd::Done(1), &mut Vec::new());
+        assert_eq!(long.settle(message), Settled::Gather(message));
+
+        for ledger in [&mut short, &mut long] {
+            assert_eq!((ledger.totals().under_way, ledger.parts.len(), ledger.leases.len()), (1, 0, 0));
+            assert_eq!(ledger.credit(host).map(|credit| (credit.leases, credit.bytes)), Some((0, 0)));
+            assert_eq!(ledger.gathered(message), Settled::Done(message));
+        }
+    }
+
+    #[test]
     fn what_is_more_than_one_result_goes_the_long_way() {
         let (mut ledger, host, leases) = leased(false, 1);
         assert!(ledger.reply(host, leases[0], |_| false).is_none(), "its client does not take it");
@@ -104,6 +163,8 @@ mod tests {
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "another part is open");
         let (mut ledger, host, leases) = leased(true, 1);
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "gather hooks want to see it");
+        let (mut ledger, host, leases) = leased(true, 2);
+        assert!(ledger.reply_for_hooks(host, leases[0], Bytes::new()).is_err(), "another part is open");
         let (mut ledger, host, leases) = leased(false, 1);
         let _ = ledger.result(host, leases[0], LeaseResult::default());
         assert!(ledger.reply(host, leases[0], |_| true).is_none(), "a result was passed on");
