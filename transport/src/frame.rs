@@ -108,6 +108,21 @@ impl Frame {
         Self { msg }
     }
 
+    /// How many bytes it has. Less work than to look at them.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // SAFETY: the message is initialized.
+        unsafe { zmq_sys::zmq_msg_size(&raw const self.msg) }
+    }
+
+    /// Whether it has none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Another frame with the same bytes: copied if they are few (33 at most), else counted and shared.
     #[inline]
     #[must_use]

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The work that should wait for each slot beside what it is at.
 const AHEAD: Duration = Duration::from_millis(2);
 /// The most leases that a host asks for.
-const MOST: u64 = 1024;
+const MOST: u64 = 512;
 /// The work that a slot takes from the queue at once.
 const PARCEL: Duration = Duration::from_micros(100);
 /// The most leases that a slot takes at once.
@@ -93,7 +93,7 @@ mod tests {
     fn tiny_functions_get_a_large_limit_at_once_and_slow_ones_none_ahead() {
         let mut pace = Pace::new(2, false);
         pace.observe(Duration::from_micros(100), 100);
-        assert_eq!((pace.news(false), pace.parcel()), (Some(1024), 100));
+        assert_eq!((pace.news(false), pace.parcel()), (Some(512), 100));
         pace.observe(Duration::from_secs(1), 1);
         pace.observe(Duration::from_secs(1), 1);
         assert_eq!((pace.news(false), pace.parcel()), (Some(2), 1));

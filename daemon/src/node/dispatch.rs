@@ -3,7 +3,7 @@
 use super::bounds::{HOST_BYTES, PYLM_QUIET, RETRY_DELAY, RETRY_DELAY_MAX};
 use super::egress::Client;
 use super::hosts::Host;
-use super::ingress::{PYLM_ERROR, payload_of};
+use super::ingress::{PYLM_ERROR, copy_if_small};
 use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use super::message::Message;
 use super::native::stream::Output;
@@ -217,7 +217,7 @@ impl Router {
         }
         let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
         let failed = self.config.zero_is_error && palm.payload == PYLM_ERROR;
-        let payload = payload_of(palm.payload_range(&frame), frame);
+        let payload = copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.into_bytes().slice(range));
         let Some(host) = self.ledger.lease_host(lease) else { return };
         let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
         let index = self.ledger.lease_results(lease).unwrap_or_default();

@@ -48,7 +48,7 @@ impl Router {
         } else {
             stream.function.as_ref().err().cloned()
         };
-        let payload = payload_of(palm.payload_range(&frame), frame);
+        let payload = copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.into_bytes().slice(range));
         let message = Message { header, cache, payload };
         let line = &mut self.lines[line];
         line.open += 1;
@@ -255,11 +255,15 @@ impl Router {
 /// Why a message cannot be run: one of the protocol's codes, and a text for people.
 pub type Refusal = (&'static str, String);
 
-/// A payload out of the frame it came in. A small one is copied out, so that it does not keep the frame.
+/// A copy of a small payload, which is not to keep the frame that it came in; where a large one lies in that frame.
 #[inline]
-pub fn payload_of(range: Range<usize>, frame: Frame) -> Bytes {
+pub fn copy_if_small(palm: &PalmFields<'_>, frame: &Frame) -> Result<Bytes, Range<usize>> {
     const SMALL: usize = 4 << 10;
-    if frame.len() < SMALL { Bytes::copy_from_slice(&frame[range]) } else { frame.into_bytes().slice(range) }
+    if palm.payload.len() < SMALL {
+        Ok(Bytes::copy_from_slice(palm.payload))
+    } else {
+        Err(palm.payload_range(frame))
+    }
 }
 
 /// The data of a message whose payload a pylm peer is to read as an error.
