@@ -170,7 +170,10 @@ impl ClientThread {
         }
         let largest = self.max_message.saturating_add(FRAME_MARGIN);
         match Connection::new(&self.context, &self.address, largest, &self.poller) {
-            Ok(connection) => self.connection = Some(connection),
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.session.connecting(now);
+            }
             Err(source) if self.first.is_some() => {
                 let address = self.address.clone();
                 return Err(End::Broken(Error::Address { address, source: Arc::new(source) }));

@@ -87,9 +87,11 @@ const DEFAULT_RHYTHM: Rhythm = Rhythm { heartbeat: Duration::from_secs(1), silen
 #[derive(Debug)]
 pub(crate) struct Session<W> {
     introduction: Introduction,
-    /// How many connections there were, with this one.
+    /// How many connections there were, with this one once it is made.
     connections: u64,
     link: Link,
+    /// The connection is there; until then, the first words wait for it.
+    made: bool,
     rhythm: Rhythm,
     /// Whether this address has proved to be a native node.
     proven: bool,
@@ -117,6 +119,7 @@ impl<W> Session<W> {
             introduction,
             connections: 0,
             link: Link::Down,
+            made: false,
             rhythm: DEFAULT_RHYTHM,
             proven: false,
             ask_at: None,
@@ -175,13 +178,20 @@ impl<W> Session<W> {
 
     // What the connection does.
 
-    /// A fresh connection can be used.
-    pub(crate) fn connected(&mut self, now: Instant) {
-        self.connections += 1;
+    /// A connection is being made. What is said now is sent as soon as it is.
+    pub(crate) fn connecting(&mut self, now: Instant) {
         self.link = Link::Fresh;
+        self.made = false;
         self.ask_at = (!self.proven).then_some(now);
         self.said_at = now;
         self.idle = false;
+    }
+
+    /// The connection is made.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.connections += 1;
+        self.made = true;
+        self.said_at = now;
         self.lost_at = now + self.rhythm.silence;
     }
 
@@ -211,6 +221,7 @@ impl<W> Session<W> {
         match self.link {
             Link::Down => None,
             Link::Fresh => Some(self.said_at),
+            _ if !self.made => None,
             Link::Greeting | Link::Up | Link::Draining | Link::Leaving => {
                 let due = self.lost_at.min(self.said_at + self.heartbeat());
                 Some(self.ask_at.map_or(due, |ask_at| ask_at.min(due)))
@@ -227,7 +238,7 @@ impl<W> Session<W> {
     pub(crate) fn check(&self, now: Instant) -> Result<(), Break> {
         match self.link {
             Link::Down => Ok(()),
-            _ if now < self.lost_at => Ok(()),
+            _ if !self.made || now < self.lost_at => Ok(()),
             _ if self.ask_at.is_some() => {
                 Err(Break::Lost("it accepts connections, but does not answer".into()))
             }
@@ -240,7 +251,7 @@ impl<W> Session<W> {
         if let Some(announced) = self.announced.take() {
             return Some(announced);
         }
-        if self.link == Link::Down {
+        if self.link == Link::Down || (!self.made && self.link != Link::Fresh) {
             return None;
         }
         if self.ask_at.is_some_and(|ask_at| ask_at <= now) {
@@ -250,6 +261,9 @@ impl<W> Session<W> {
         // Right behind the question, as nearly everybody who is asked is a native node. Others do not take it for a request.
         if self.link == Link::Fresh {
             self.hello();
+            if !self.made {
+                return Some(self.take_batch());
+            }
         }
         self.calls.transmit(&mut self.writer);
         let draining = self.link == Link::Draining;
@@ -309,7 +323,7 @@ impl<W> Session<W> {
             functions: Vec::new(),
             limit: 0,
             limit_bytes: 0,
-            connection: self.connections - 1,
+            connection: self.connections - u64::from(self.made),
         });
     }
 
