@@ -20,6 +20,15 @@ pub struct Peer {
 impl Peer {
     /// Connects, says Hello, and waits for Welcome.
     pub fn greet(context: &Context, db: &str, role: Role, functions: &[&str]) -> Result<Self> {
+        Self::greet_within(context, db, role, functions, 4_096)
+    }
+
+    /// The same of a host that takes so many messages at once.
+    pub fn greet_as_host(context: &Context, db: &str, functions: &[&str], limit: u64) -> Result<Self> {
+        Self::greet_within(context, db, Role::Host, functions, limit)
+    }
+
+    fn greet_within(context: &Context, db: &str, role: Role, functions: &[&str], limit: u64) -> Result<Self> {
         let socket = context.socket(SocketKind::Dealer, &Options::default())?;
         socket.connect(db)?;
         let mut peer = Peer { socket, frames: Frames::new(), batch: BatchWriter::new() };
@@ -31,7 +40,7 @@ impl Peer {
             software: "pylm-bench",
             max_message: 0,
             functions: functions.iter().map(|name| FunctionOffer::function(name)).collect(),
-            limit: 4_096,
+            limit,
             limit_bytes: 64 << 20,
             connection: 0,
         });

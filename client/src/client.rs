@@ -168,8 +168,8 @@ impl Client {
         self.handle.desk.max_message()
     }
 
-    /// Ends the client, even while clones and jobs of it remain: cancels what has not ended, and waits until the node was
-    /// told, half a second at most. A program that ends right after dropping a client may end before that.
+    /// Ends the client, even while clones and jobs of it remain: cancels what has not ended, and waits until the node has
+    /// read that, half a second at most. A program that ends right after dropping a client may end before that.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.handle.desk.order(Order::Stop(Some(done))).is_ok() {

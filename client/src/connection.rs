@@ -37,7 +37,7 @@ impl Connection {
             ..Options::default()
         };
         let socket = context.socket(SocketKind::Dealer, &options)?;
-        let monitor = socket.monitor()?;
+        let monitor = socket.monitor_ends()?;
         socket.connect(address)?;
         poller.add(socket.fd(), SOCKET)?;
         poller.add(monitor.fd(), MONITOR)?;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use pylm_protocol::JobState;
 use pylm_transport::{Context, Poller};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -26,9 +27,6 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Room in a frame beside its payload.
 const FRAME_MARGIN: u64 = 1 << 20;
-
-/// The sockets of a client: that of its connection, and those of connections before that have not ended yet.
-const SOCKETS: u16 = 64;
 
 /// The caller that waits for the first connection.
 pub(crate) struct FirstConnection {
@@ -79,7 +77,7 @@ impl ClientThread {
         Ok(ClientThread {
             address: introduction.address.clone(),
             max_message: introduction.max_message,
-            context: Context::small(SOCKETS).map_err(Error::system("make a ZeroMQ context"))?,
+            context: Context::shared().map_err(Error::system("make a ZeroMQ context"))?,
             poller,
             desk,
             session: Session::new(introduction, now),
@@ -109,9 +107,8 @@ impl ClientThread {
             End::Broken(error) => (error, None),
         };
         self.close_all(&error);
-        self.say_goodbye();
-        // Waits for the last words, so that whoever asked for the end hears of it when they have left.
-        drop(self);
+        self.say_goodbye(done.is_some());
+        // Whoever asked for the end hears of it when the node has the last words.
         drop(done);
     }
 
@@ -173,7 +170,10 @@ impl ClientThread {
         }
         let largest = self.max_message.saturating_add(FRAME_MARGIN);
         match Connection::new(&self.context, &self.address, largest, &self.poller) {
-            Ok(connection) => self.connection = Some(connection),
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.session.connecting(now);
+            }
             Err(source) if self.first.is_some() => {
                 let address = self.address.clone();
                 return Err(End::Broken(Error::Address { address, source: Arc::new(source) }));
@@ -346,12 +346,37 @@ impl ClientThread {
         }
     }
 
-    fn say_goodbye(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            if let Some(goodbye) = self.session.goodbye() {
-                let _ = connection.send(goodbye);
+    fn say_goodbye(&mut self, wait: bool) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if let Some(goodbye) = self.session.goodbye()
+            && connection.send(goodbye).is_ok()
+            && wait
+        {
+            // What goes wrong here only shortens the wait.
+            let _ = self.await_farewell(&mut connection);
+        }
+        let _ = connection.close(LAST_WORDS, &self.poller);
+    }
+
+    /// Waits until the node has read the last words, or cannot any more.
+    fn await_farewell(&mut self, connection: &mut Connection) -> io::Result<()> {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            let now = Instant::now();
+            connection.flush()?;
+            while connection.receive(&mut self.frames)? {
+                if self.session.receive(&self.frames, now).is_err() {
+                    return Ok(());
+                }
             }
-            let _ = connection.close(LAST_WORDS, &self.poller);
+            connection.listen();
+            if self.session.has_left() || connection.take_lost().is_some() || now >= until {
+                return Ok(());
+            }
+            if !connection.is_ready()? {
+                self.ready.clear();
+                self.poller.wait(Some(until - now), &mut self.ready)?;
+            }
         }
     }
 }

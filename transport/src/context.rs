@@ -4,10 +4,14 @@
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
 
 use crate::error::{last_errno, last_error};
 use crate::{Options, Socket, SocketKind};
+
+/// I/O threads of the shared context.
+const MOST_THREADS: usize = 4;
 
 /// A shared handle of a context. It ends when its last handle and its last socket are dropped.
 ///
@@ -42,30 +46,34 @@ impl Context {
     ///
     /// When the process has no file descriptors left for it; see [`crate::raise_file_limit`].
     pub fn new() -> io::Result<Self> {
-        Self::with_room_for(None)
+        // SAFETY: takes nothing.
+        let raw = NonNull::new(unsafe { zmq_sys::zmq_ctx_new() }).ok_or_else(last_error)?;
+        let context = Self { raw: Arc::new(RawContext(raw)) };
+        // SAFETY: the context is alive.
+        let sockets = unsafe { zmq_sys::zmq_ctx_get(raw.as_ptr(), zmq_sys::ZMQ_SOCKET_LIMIT as c_int) };
+        context.set(zmq_sys::ZMQ_MAX_SOCKETS as c_int, sockets)?;
+        // Without it the end of a context waits for unsent messages for ever.
+        context.set(zmq_sys::ZMQ_BLOCKY as c_int, 0)?;
+        Ok(context)
     }
 
-    /// As [`Context::new`], with room for so many sockets at once: a small context is made several times faster.
+    /// The context of all who ask for it in this process, as long as one of them has it: its threads, one for each core up to
+    /// four, are started once for many short uses. Each socket belongs to one of them.
     ///
     /// # Errors
     ///
     /// As [`Context::new`].
-    pub fn small(sockets: u16) -> io::Result<Self> {
-        Self::with_room_for(Some(sockets))
-    }
-
-    fn with_room_for(sockets: Option<u16>) -> io::Result<Self> {
-        // SAFETY: takes nothing.
-        let raw = NonNull::new(unsafe { zmq_sys::zmq_ctx_new() }).ok_or_else(last_error)?;
-        let context = Self { raw: Arc::new(RawContext(raw)) };
-        let sockets = match sockets {
-            Some(sockets) => c_int::from(sockets),
-            // SAFETY: the context is alive.
-            None => unsafe { zmq_sys::zmq_ctx_get(raw.as_ptr(), zmq_sys::ZMQ_SOCKET_LIMIT as c_int) },
-        };
-        context.set(zmq_sys::ZMQ_MAX_SOCKETS as c_int, sockets)?;
-        // Without it the end of a context waits for unsent messages for ever.
-        context.set(zmq_sys::ZMQ_BLOCKY as c_int, 0)?;
+    pub fn shared() -> io::Result<Self> {
+        static SHARED: Mutex<Weak<RawContext>> = Mutex::new(Weak::new());
+        // A panic elsewhere leaves the place as it was.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(raw) = shared.upgrade() {
+            return Ok(Self { raw });
+        }
+        let context = Self::new()?;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        context.set(zmq_sys::ZMQ_IO_THREADS as c_int, cores.min(MOST_THREADS) as c_int)?;
+        *shared = Arc::downgrade(&context.raw);
         Ok(context)
     }
 

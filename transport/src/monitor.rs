@@ -15,6 +15,14 @@ pub(crate) type SharedPair = Arc<Mutex<Socket>>;
 /// Everything but the monitor's own end, of which there is nobody left to hear.
 pub(crate) const EVENTS: c_int = 0xffff & !(zmq_sys::ZMQ_EVENT_MONITOR_STOPPED as c_int);
 
+/// What begins and ends the use of a connection.
+pub(crate) const ENDS: c_int = (zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq_sys::ZMQ_EVENT_CONNECT_RETRIED
+    | zmq_sys::ZMQ_EVENT_DISCONNECTED) as c_int;
+
 /// An endpoint that no monitor of this process has had.
 pub(crate) fn fresh_endpoint() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);

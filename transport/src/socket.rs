@@ -219,12 +219,25 @@ impl Socket {
     ///
     /// When the process has no file descriptors left.
     pub fn monitor(&self) -> io::Result<Monitor> {
+        self.monitor_events(monitor::EVENTS)
+    }
+
+    /// As [`Socket::monitor`], but only of what begins and ends the use of a connection: handshakes, lost connections, and
+    /// attempts that are to be repeated. Every event wakes who waits for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::monitor`].
+    pub fn monitor_ends(&self) -> io::Result<Monitor> {
+        self.monitor_events(monitor::ENDS)
+    }
+
+    fn monitor_events(&self, events: c_int) -> io::Result<Monitor> {
         self.stop_monitor();
         let endpoint = monitor::fresh_endpoint();
         let name = CString::new(endpoint.as_str())?;
         // SAFETY: the socket is alive and the name ends with a zero.
-        let outcome =
-            unsafe { zmq_sys::zmq_socket_monitor(self.raw.as_ptr(), name.as_ptr(), monitor::EVENTS) };
+        let outcome = unsafe { zmq_sys::zmq_socket_monitor(self.raw.as_ptr(), name.as_ptr(), events) };
         if outcome != 0 {
             return Err(last_error());
         }

@@ -1,5 +1,6 @@
 //! Single figures of our node, each with what is asked of it.
 
+mod flat;
 mod flood;
 mod idle;
 mod jobs;
@@ -37,6 +38,8 @@ pub enum Case {
     Memory,
     /// The time until a node serves, and until a host gives its first result
     Start,
+    /// Whether a message costs the same with many hosts, clients and waiting messages
+    Flat,
     /// A stream of messages of 8 MiB
     Large,
 }
@@ -136,6 +139,7 @@ fn one(case: Case, stream: u64) -> Result<Vec<Figure>> {
         Case::Idle => idle::measure(),
         Case::Memory => memory::measure(),
         Case::Start => start::measure(),
+        Case::Flat => flat::measure(),
         Case::Large => large::measure(stream << 30),
     }
 }

@@ -335,6 +335,7 @@ impl Harness {
     }
 
     fn connect(&mut self) {
+        self.session.connecting(self.now);
         self.session.connected(self.now);
         self.window = Window::EARLY;
         self.under_way.clear();

@@ -23,6 +23,9 @@ const ANNOUNCE_FROM: usize = 4 << 20;
 /// The slowest link that is reckoned with, in bytes per millisecond.
 const SLOWEST_LINK: usize = 256;
 
+/// The call that follows Goodbye; those of the application count from 0.
+const LAST_CALL: u64 = u64::MAX;
+
 /// The most patience that a node may ask for, in milliseconds.
 const MOST_PATIENCE: u64 = 3_600_000;
 
@@ -42,10 +45,6 @@ pub(crate) struct Introduction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Down,
-    /// Whether this is a native node is being asked, next at that time.
-    Asking {
-        ask_at: Instant,
-    },
     /// Hello is due.
     Fresh,
     /// Hello was sent.
@@ -53,6 +52,8 @@ enum Link {
     Up,
     /// The node takes no more messages.
     Draining,
+    /// Goodbye was sent.
+    Leaving,
 }
 
 /// What a session wants to send as one ZeroMQ message.
@@ -86,12 +87,16 @@ const DEFAULT_RHYTHM: Rhythm = Rhythm { heartbeat: Duration::from_secs(1), silen
 #[derive(Debug)]
 pub(crate) struct Session<W> {
     introduction: Introduction,
-    /// How many connections there were, with this one.
+    /// How many connections there were, with this one once it is made.
     connections: u64,
     link: Link,
+    /// The connection is there; until then, the first words wait for it.
+    made: bool,
     rhythm: Rhythm,
     /// Whether this address has proved to be a native node.
     proven: bool,
+    /// When the node is asked, or asked again, whether it is a native one, as it has not answered that yet.
+    ask_at: Option<Instant>,
     node_max_message: u64,
     said_at: Instant,
     /// There was nothing to do when something was said last: the node may be silent for longer, as it was told of this side.
@@ -114,8 +119,10 @@ impl<W> Session<W> {
             introduction,
             connections: 0,
             link: Link::Down,
+            made: false,
             rhythm: DEFAULT_RHYTHM,
             proven: false,
+            ask_at: None,
             node_max_message: DEFAULT_MAX_MESSAGE,
             said_at: now,
             idle: false,
@@ -153,22 +160,38 @@ impl<W> Session<W> {
         self.calls.push(call, waiting);
     }
 
-    /// The last words, which cancel every job. Nothing may be sent after them.
+    /// The last words, which cancel every job, and a question by whose answer it is known that the node has read them. Nothing
+    /// may be sent after them.
     pub(crate) fn goodbye(&mut self) -> Option<Outgoing> {
         matches!(self.link, Link::Greeting | Link::Up | Link::Draining).then(|| {
+            self.link = Link::Leaving;
             self.writer.push(&Record::Goodbye {});
+            self.writer.push(&Record::Get { call: LAST_CALL, key: DISCOVERY_KEY });
             self.take_batch()
         })
     }
 
+    /// Whether the node has the last words, or will never have them.
+    pub(crate) fn has_left(&self) -> bool {
+        self.link == Link::Down
+    }
+
     // What the connection does.
 
-    /// A fresh connection can be used.
-    pub(crate) fn connected(&mut self, now: Instant) {
-        self.connections += 1;
-        self.link = if self.proven { Link::Fresh } else { Link::Asking { ask_at: now } };
+    /// A connection is being made. What is said now is sent as soon as it is.
+    pub(crate) fn connecting(&mut self, now: Instant) {
+        self.link = Link::Fresh;
+        self.made = false;
+        self.ask_at = (!self.proven).then_some(now);
         self.said_at = now;
         self.idle = false;
+    }
+
+    /// The connection is made.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.connections += 1;
+        self.made = true;
+        self.said_at = now;
         self.lost_at = now + self.rhythm.silence;
     }
 
@@ -176,6 +199,7 @@ impl<W> Session<W> {
     pub(crate) fn disconnected(&mut self) {
         if self.link != Link::Down {
             self.link = Link::Down;
+            self.ask_at = None;
             self.announced = None;
             self.jobs.disconnected();
             self.calls.disconnected();
@@ -196,10 +220,11 @@ impl<W> Session<W> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.link {
             Link::Down => None,
-            Link::Asking { ask_at } => Some(ask_at.min(self.lost_at)),
             Link::Fresh => Some(self.said_at),
-            Link::Greeting | Link::Up | Link::Draining => {
-                Some(self.lost_at.min(self.said_at + self.heartbeat()))
+            _ if !self.made => None,
+            Link::Greeting | Link::Up | Link::Draining | Link::Leaving => {
+                let due = self.lost_at.min(self.said_at + self.heartbeat());
+                Some(self.ask_at.map_or(due, |ask_at| ask_at.min(due)))
             }
         }
     }
@@ -213,8 +238,10 @@ impl<W> Session<W> {
     pub(crate) fn check(&self, now: Instant) -> Result<(), Break> {
         match self.link {
             Link::Down => Ok(()),
-            _ if now < self.lost_at => Ok(()),
-            Link::Asking { .. } => Err(Break::Lost("it accepts connections, but does not answer".into())),
+            _ if !self.made || now < self.lost_at => Ok(()),
+            _ if self.ask_at.is_some() => {
+                Err(Break::Lost("it accepts connections, but does not answer".into()))
+            }
             _ => Err(Break::Lost("nothing was heard from the node for too long".into())),
         }
     }
@@ -224,15 +251,19 @@ impl<W> Session<W> {
         if let Some(announced) = self.announced.take() {
             return Some(announced);
         }
-        match self.link {
-            Link::Down => return None,
-            Link::Asking { ask_at } if now < ask_at => return None,
-            Link::Asking { .. } => {
-                self.link = Link::Asking { ask_at: now + ASK_AGAIN };
-                return Some(Outgoing::Question(self.question()));
+        if self.link == Link::Down || (!self.made && self.link != Link::Fresh) {
+            return None;
+        }
+        if self.ask_at.is_some_and(|ask_at| ask_at <= now) {
+            self.ask_at = Some(now + ASK_AGAIN);
+            return Some(Outgoing::Question(self.question()));
+        }
+        // Right behind the question, as nearly everybody who is asked is a native node. Others do not take it for a request.
+        if self.link == Link::Fresh {
+            self.hello();
+            if !self.made {
+                return Some(self.take_batch());
             }
-            Link::Fresh => self.hello(),
-            Link::Greeting | Link::Up | Link::Draining => {}
         }
         self.calls.transmit(&mut self.writer);
         let draining = self.link == Link::Draining;
@@ -292,7 +323,7 @@ impl<W> Session<W> {
             functions: Vec::new(),
             limit: 0,
             limit_bytes: 0,
-            connection: self.connections - 1,
+            connection: self.connections - u64::from(self.made),
         });
     }
 
@@ -309,8 +340,8 @@ impl<W> Session<W> {
         let Some((frame, attachments)) = frames.split_first() else { return Ok(()) };
         self.lost_at = now + self.rhythm.silence;
         if frame.is_empty() {
-            return match (self.link, attachments) {
-                (Link::Asking { .. }, [value]) => self.discovered(value),
+            return match (self.ask_at, attachments) {
+                (Some(_), [value]) => self.discovered(value),
                 // The answer to a question that was asked again.
                 _ => Ok(()),
             };
@@ -333,7 +364,7 @@ impl<W> Session<W> {
         let theirs = String::from_utf8_lossy(value).into_owned();
         match theirs.split_once('.').map(|(major, _)| major.parse::<u8>()) {
             Some(Ok(MAJOR)) => {
-                self.link = Link::Fresh;
+                self.ask_at = None;
                 Ok(())
             }
             Some(Ok(_)) => Err(Break::Final(Error::Version { theirs })),
@@ -363,6 +394,7 @@ impl<W> Session<W> {
             Record::Cancelled { job } => self.output(job, Job::node_cancelled),
             // The client keeps every message until its end, and so needs not know that the node has it.
             Record::Accepted { .. } => {}
+            Record::Answer { call: LAST_CALL, .. } if self.link == Link::Leaving => self.link = Link::Down,
             Record::Answer { call, status, payload } => {
                 self.answers.extend(self.calls.answer(call, status, payload.0));
             }
@@ -391,8 +423,11 @@ impl<W> Session<W> {
     }
 
     fn welcome(&mut self, heartbeat: u64, silence: u64, max_message: u64, now: Instant) {
-        self.link = Link::Up;
+        if self.link == Link::Greeting {
+            self.link = Link::Up;
+        }
         self.proven = true;
+        self.ask_at = None;
         let or = |value, default| if value == 0 { default } else { Duration::from_millis(value) };
         self.rhythm = Rhythm {
             heartbeat: or(heartbeat, DEFAULT_RHYTHM.heartbeat),
