@@ -62,6 +62,8 @@ pub const PYLM_SINGLE: u32 = 8;
 pub const PYLM_SUBSCRIPTION: Duration = Duration::from_secs(60);
 /// Time between two looks at everything that is a matter of time.
 pub const TICK: Duration = Duration::from_millis(50);
+/// The same while nothing is under way.
+pub const IDLE_TICK: Duration = Duration::from_millis(200);
 /// Time after which a pylm client that took no more is tried again.
 pub const RETRY: Duration = Duration::from_millis(2);
 /// The delay before a function that has failed is run again for the first time, where a job asks for retries; it doubles with

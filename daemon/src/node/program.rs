@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Wrong usage, configuration or plugin.
 const WRONG_USAGE: u8 = 2;
 
+/// The time between two looks at what ends a node from inside: its limit for draining, and its own worker hosts.
+const WATCH: Duration = Duration::from_millis(500);
+
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
     let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
@@ -156,8 +159,7 @@ impl Flags {
         let limit = Duration::from_secs(self.drain_limit);
         let mut draining_since = None;
         let mut told = false;
-        while !node.has_ended() {
-            std::thread::sleep(Duration::from_millis(100));
+        while !node.wait(WATCH) {
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
                 let over = since.elapsed() > limit;

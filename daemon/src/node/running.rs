@@ -8,8 +8,9 @@ use pylm_transport::Waker;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What others tell the routing thread.
@@ -65,6 +66,8 @@ pub struct Node {
     requests: Sender<Request>,
     waker: Waker,
     draining: Arc<AtomicBool>,
+    /// Disconnected when the routing thread has ended.
+    ended: Receiver<()>,
     thread: JoinHandle<bool>,
 }
 
@@ -79,8 +82,12 @@ impl Node {
         let addresses = router.addresses();
         let local_db = router.db.local.clone();
         let waker = router.waker();
-        let thread = std::thread::Builder::new().name("router".into()).spawn(move || router.run())?;
-        Ok(Node { addresses, local_db, requests, waker, draining: Arc::default(), thread })
+        let (end, ended) = channel();
+        let thread = std::thread::Builder::new().name("router".into()).spawn(move || {
+            let _end = end;
+            router.run()
+        })?;
+        Ok(Node { addresses, local_db, requests, waker, draining: Arc::default(), ended, thread })
     }
 
     /// A handle that tells the routing thread what to do; it may be used from any thread.
@@ -106,9 +113,9 @@ impl Node {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Whether the routing thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// Waits for the end of the routing thread, no longer than that; whether it has ended.
+    pub fn wait(&self, limit: Duration) -> bool {
+        self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// Waits until the routing thread has ended; whether nothing was under way then, and it has not panicked.
