@@ -5,8 +5,8 @@ use super::ledger::Assignment;
 use super::message::Header;
 use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::followers::Subscribers;
-use pylm_protocol::record::LISTENS_ELSEWHERE;
 use pylm_protocol::batch::Assign;
+use pylm_protocol::record::LISTENS_ELSEWHERE;
 use pylm_protocol::{FunctionOffer, Record};
 use slotmap::Key;
 use std::collections::HashMap;
@@ -75,9 +75,9 @@ impl NativeHost {
             number: part.identity.number,
             part: part.identity.part,
             attempt: part.attempt,
-            timeout: assignment.deadline.map_or(0, |deadline| {
-                (deadline.saturating_duration_since(now).as_millis() as u64).max(1)
-            }),
+            timeout: assignment
+                .deadline
+                .map_or(0, |deadline| (deadline.saturating_duration_since(now).as_millis() as u64).max(1)),
             cache,
         };
         sessions.write(session, |batch| batch.assign(assign, &part.body.payload));

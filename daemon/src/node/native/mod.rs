@@ -12,10 +12,10 @@ use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::router::Router;
 use bytes::Bytes;
+use hosts::lease_key;
 use pylm_protocol::codes;
 use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role, record};
 use pylm_transport::{Frame, Frames};
-use hosts::lease_key;
 use sessions::{SessionKey, Sessions};
 use std::time::Instant;
 
