@@ -53,6 +53,9 @@ pub struct Arguments {
     /// Print ratios of disturbed measurements too
     #[arg(long)]
     pub force: bool,
+    /// Leave out what no bar is about.
+    #[arg(skip)]
+    pub only_for_bars: bool,
     /// Measure with a debug build of this program too, to test it
     #[arg(long, hide = true)]
     pub any_build: bool,

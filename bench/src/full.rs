@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::cases::{self, Case, Cases, Figure};
-use crate::contender::Contender::{Ceiling, CeilingPalm, Native, Wire};
+use crate::contender::Contender::{Ceiling, CeilingPalm, Native, NativeSpin, Wire};
 use crate::report::{self, Judged};
 use crate::rounds::{self, Run};
 use crate::workload::Size;
@@ -22,7 +22,7 @@ pub struct Full {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long each measurement takes, after a warm-up of one second
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// How large the stream of large messages is, in GiB
     #[arg(long, default_value_t = 8, value_name = "GIB")]
@@ -51,13 +51,14 @@ pub fn measure(options: &Full) -> Result<ExitCode> {
         seconds: options.seconds,
         ..Arguments::parse_from(["pylm-bench"])
     };
-    let throughput = rounds::run(&Arguments { against: report::references(), ..common })?;
+    let throughput = Arguments { against: report::references(), only_for_bars: true, ..common };
+    let throughput = rounds::run(&throughput)?;
     let alone = Arguments {
         rounds: options.rounds,
         seconds: options.seconds,
         latency: true,
         sizes: vec![Size(16)],
-        only: vec![Ceiling, CeilingPalm, Wire, Native],
+        only: vec![Ceiling, CeilingPalm, Wire, Native, NativeSpin],
         ..Arguments::parse_from(["pylm-bench"])
     };
     let latency = rounds::run(&alone)?;

@@ -5,7 +5,7 @@ use crate::contender::Contender;
 use crate::disturbance::MOST_ELSEWHERE;
 use crate::machine::Machine;
 use crate::measurement::{Measurement, Plan};
-use crate::report::{Summary, summarize};
+use crate::report::{Summary, needs, summarize};
 use crate::workload::{Size, Workload};
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -88,7 +88,8 @@ pub fn run(arguments: &Arguments) -> Result<Run> {
 
 fn plans(arguments: &Arguments) -> impl Iterator<Item = Plan> {
     let turns = arguments.sizes.iter().flat_map(|size| arguments.present().map(move |who| (*size, who)));
-    let turns: Vec<_> = turns.collect();
+    let needed = |&(size, who): &(Size, Contender)| !arguments.only_for_bars || needs(who, size.0);
+    let turns: Vec<_> = turns.filter(needed).collect();
     (1..=arguments.rounds).flat_map(move |round| {
         turns.clone().into_iter().map(move |(size, contender)| {
             let window = contender.window(arguments.window);

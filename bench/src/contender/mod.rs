@@ -34,6 +34,8 @@ pub enum Contender {
     NativeHooks,
     /// The same as native, with a journal
     NativeJournal,
+    /// The same as native, where node and hosts ask for news for a moment before they sleep
+    NativeSpin,
     /// Our node, with an unmodified Python client and workers
     PythonPeers,
     /// Python pylm as it is installed: Master, workers and client
@@ -96,6 +98,7 @@ impl Contender {
             Contender::Native => own::native(workload, hosts, own::With::Nothing),
             Contender::NativeHooks => own::native(workload, hosts, own::With::Hooks),
             Contender::NativeJournal => own::native(workload, hosts, own::With::Journal),
+            Contender::NativeSpin => own::native(workload, hosts, own::With::Spin),
             Contender::PythonPeers => python::peers_of_ours(workload, hosts),
             Contender::Python => python::master(workload, hosts),
             Contender::Nats => peers::nats(Keeping::Nothing, workload, hosts),
@@ -125,8 +128,8 @@ impl Contender {
 
     /// Whether it has a node of ours.
     fn is_ours(self) -> bool {
-        use Contender::{Native, NativeHooks, NativeJournal, PythonPeers, Wire};
-        matches!(self, Wire | Native | NativeHooks | NativeJournal | PythonPeers)
+        use Contender::{Native, NativeHooks, NativeJournal, NativeSpin, PythonPeers, Wire};
+        matches!(self, Wire | Native | NativeHooks | NativeJournal | NativeSpin | PythonPeers)
     }
 
     fn is_python(self) -> bool {

@@ -21,7 +21,12 @@ pub enum With {
     Journal,
     /// Time for functions that nobody offers.
     Patience,
+    /// A moment of asking for news before it sleeps, which its hosts have too.
+    Spin,
 }
+
+/// Microseconds of that moment: longer than a message takes one way.
+const SPIN: [&str; 2] = ["--spin", "300"];
 
 impl With {
     fn arguments(self) -> Vec<OsString> {
@@ -30,6 +35,7 @@ impl With {
             With::Hooks => vec!["--plugin".into(), programs::release().plugin("bench-pass").into()],
             With::Journal => vec!["--journal".into(), "journal".into()],
             With::Patience => vec!["--function-wait".into(), "600".into()],
+            With::Spin => SPIN.map(OsString::from).to_vec(),
         }
     }
 }
@@ -66,7 +72,8 @@ pub fn native(workload: Workload, hosts: u32, with: With) -> Result<Running> {
 /// The same, with the address of the node.
 pub fn native_at(workload: Workload, hosts: u32, with: With) -> Result<(Running, String)> {
     let (node, db) = node(with)?;
-    let workers = (0..hosts).map(|number| host(&db, number, 1, &[])).collect();
+    let arguments: &[&str] = if with == With::Spin { &SPIN } else { &[] };
+    let workers = (0..hosts).map(|number| host(&db, number, 1, arguments)).collect();
     let client = client("native-client", &db, workload)?;
     Ok((Running { client, workers, node }, db))
 }

@@ -2,7 +2,7 @@
 
 use crate::contender::Contender::{self, Ceiling, CeilingCopying, CeilingPalm, Gearmand, JetstreamMemory};
 use crate::contender::Contender::{
-    JetstreamSynced, Native, NativeHooks, NativeJournal, Nats, Python, PythonPeers, Wire,
+    JetstreamSynced, Native, NativeHooks, NativeJournal, NativeSpin, Nats, Python, PythonPeers, Wire,
 };
 use crate::report::{Ratio, Summary};
 
@@ -40,7 +40,8 @@ const RATES: [Bar; 21] = [
 ];
 
 /// Of the median time of one message at a time, at most.
-const TIMES: [Bar; 2] = [(Native, SMALL, Ceiling, 1.15), (Wire, SMALL, CeilingPalm, 1.15)];
+const TIMES: [Bar; 3] =
+    [(Native, SMALL, Ceiling, 1.15), (Wire, SMALL, CeilingPalm, 1.15), (NativeSpin, SMALL, Ceiling, 0.5)];
 
 /// Of the node's microseconds for a message of 16 B, at most.
 const NODE_CPU: [(Contender, f64); 2] = [(Wire, 1.5), (Native, 0.5)];
@@ -90,6 +91,11 @@ pub fn judge(rows: &[Summary], latency: bool) -> Vec<Judged> {
         }
     }
     judged
+}
+
+/// Whether a bar needs this contender's rate at this size.
+pub fn needs(contender: Contender, size: usize) -> bool {
+    RATES.iter().any(|&(who, at, against, _)| at == size && (who == contender || against == contender))
 }
 
 /// The contenders that others are compared with in a bar.
