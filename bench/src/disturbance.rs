@@ -3,9 +3,6 @@
 /// The share of all cores that may be used from elsewhere during a measurement.
 pub const MOST_ELSEWHERE: f64 = 0.05;
 
-/// How far apart the ratios of the rounds may be, as a share of their median.
-pub const WIDEST_SPREAD: f64 = 0.20;
-
 /// The share of all cores that others than the measured processes have used.
 ///
 /// `machine` and `ours` are seconds of CPU within `elapsed` seconds. Ticks are coarse: what comes out below nothing is nothing.
@@ -14,25 +11,9 @@ pub fn elsewhere(machine: f64, ours: f64, elapsed: f64) -> f64 {
     ((machine - ours) / elapsed / cores).max(0.0)
 }
 
-/// Why there is no ratio, if there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Doubt {
-    /// In half of the rounds or more, one of the two was measured while others used the cores.
-    Disturbed,
-    /// The rounds differ too much.
-    Spread,
-}
-
-/// Whether these ratios, the undisturbed ones out of so many rounds, can be told.
-pub fn doubt(undisturbed: usize, rounds: usize, spread: f64) -> Option<Doubt> {
-    if undisturbed * 2 <= rounds {
-        Some(Doubt::Disturbed)
-    } else if spread > WIDEST_SPREAD {
-        Some(Doubt::Spread)
-    } else {
-        None
-    }
+/// Whether a ratio is not to be told: in half of the rounds or more, one of the two was measured while others used the cores.
+pub fn is_disturbed(undisturbed: usize, rounds: usize) -> bool {
+    undisturbed * 2 <= rounds
 }
 
 #[cfg(test)]
@@ -48,11 +29,8 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_of_quiet_rounds_that_agree_is_needed() {
-        assert_eq!(doubt(3, 3, 0.1), None);
-        assert_eq!(doubt(2, 3, 0.1), None);
-        assert_eq!(doubt(1, 3, 0.0), Some(Doubt::Disturbed));
-        assert_eq!(doubt(0, 0, 0.0), Some(Doubt::Disturbed));
-        assert_eq!(doubt(3, 3, 0.5), Some(Doubt::Spread));
+    fn a_majority_of_quiet_rounds_is_needed() {
+        assert!(!is_disturbed(3, 3) && !is_disturbed(2, 3));
+        assert!(is_disturbed(1, 3) && is_disturbed(2, 4) && is_disturbed(0, 0));
     }
 }

@@ -6,7 +6,7 @@ use crate::contender::Contender::{Ceiling, CeilingPalm, Native, NativeSpin, Wire
 use crate::report::{self, Judged};
 use crate::rounds::{self, Run};
 use crate::workload::Size;
-use crate::{interrupt, report::figure};
+use crate::{interrupt, report::with_range};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser as _, ValueEnum as _};
 use serde::Serialize;
@@ -84,7 +84,7 @@ fn print(bars: &[Judged]) -> Result<()> {
     writeln!(out, "\n| ratio | measured | bar | |\n| --- | ---: | ---: | --- |")?;
     for judged in bars {
         let sign = if judged.at_most { "≤" } else { "≥" };
-        let value = judged.value.map_or_else(|| "–".to_owned(), figure);
+        let value = with_range(judged.value, judged.lowest, judged.highest);
         let verdict = match judged.passes() {
             Some(true) => "pass",
             Some(false) => "miss",

@@ -135,7 +135,8 @@ impl Poller {
         while begun.elapsed() < time {
             match self.inner.wait(&mut self.events, Some(Duration::ZERO)) {
                 // A waker ends a wait without an event, as the end of the time does.
-                Ok(0) if !self.woken.swap(false, Ordering::AcqRel) => std::hint::spin_loop(),
+                // Whoever brings the news may have to run on this core.
+                Ok(0) if !self.woken.swap(false, Ordering::AcqRel) => std::thread::yield_now(),
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

@@ -51,8 +51,14 @@ const NODE_CPU: [(Contender, f64); 2] = [(Wire, 1.5), (Native, 0.5)];
 pub struct Judged {
     /// What is asked, for people.
     pub what: String,
-    /// What was found, unless it is in doubt.
-    pub value: Option<f64>,
+    /// What was found: the median of the rounds.
+    pub value: f64,
+    /// The smallest of the rounds.
+    pub lowest: f64,
+    /// The largest.
+    pub highest: f64,
+    /// Others used the cores in too many rounds.
+    pub disturbed: bool,
     /// What is asked.
     pub bar: f64,
     /// The bar is the most that it may be.
@@ -60,9 +66,13 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Whether it is as asked; `None` where that cannot be told.
+    /// Whether it is as asked in each round, or in none; `None` where the rounds differ, or were disturbed.
     pub fn passes(&self) -> Option<bool> {
-        self.value.map(|value| if self.at_most { value <= self.bar } else { value >= self.bar })
+        let is_met = |value: f64| if self.at_most { value <= self.bar } else { value >= self.bar };
+        match (is_met(self.lowest), is_met(self.highest)) {
+            (lowest, highest) if lowest == highest && !self.disturbed => Some(lowest),
+            _ => None,
+        }
     }
 }
 
@@ -73,21 +83,17 @@ pub fn judge(rows: &[Summary], latency: bool) -> Vec<Judged> {
     for &(who, size, against, bar) in bars {
         let row = rows.iter().find(|row| row.contender == who && row.size.0 == size);
         let ratio = row.and_then(|row| row.ratios.iter().find(|ratio| ratio.to == against));
-        if let (Some(row), Some(Ratio { value, doubt, .. })) = (row, ratio) {
+        if let (Some(row), Some(&Ratio { value, lowest, highest, disturbed, .. })) = (row, ratio) {
             let of = if latency { "p50 of " } else { "" };
             let what = format!("{of}{who} at {}, to {against}", row.size);
-            judged.push(Judged { what, value: doubt.is_none().then_some(*value), bar, at_most: latency });
+            judged.push(Judged { what, value, lowest, highest, disturbed, bar, at_most: latency });
         }
     }
     for (who, bar) in NODE_CPU.into_iter().filter(|_| !latency) {
         if let Some(row) = rows.iter().find(|row| row.contender == who && row.size.0 == SMALL) {
             let what = format!("node's µs for a message of {who} at {}", row.size);
-            judged.push(Judged {
-                what,
-                value: (row.disturbed == 0).then_some(row.node_cpu),
-                bar,
-                at_most: true,
-            });
+            let (value, disturbed) = (row.node_cpu, row.disturbed > 0);
+            judged.push(Judged { what, value, lowest: value, highest: value, disturbed, bar, at_most: true });
         }
     }
     judged
@@ -104,4 +110,22 @@ pub fn references() -> Vec<Contender> {
     all.sort_by_key(|contender| *contender as u8);
     all.dedup();
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_met_or_missed_only_where_all_rounds_say_so() {
+        let judged = |lowest, highest, at_most, disturbed| {
+            let value = f64::midpoint(lowest, highest);
+            Judged { what: String::new(), value, lowest, highest, disturbed, bar: 1.0, at_most }.passes()
+        };
+        assert_eq!(judged(1.0, 9.0, false, false), Some(true));
+        assert_eq!(judged(0.5, 0.9, false, false), Some(false));
+        assert_eq!(judged(0.5, 1.5, false, false), None);
+        assert_eq!(judged(0.5, 0.9, true, false), Some(true));
+        assert_eq!(judged(0.5, 0.9, true, true), None);
+    }
 }

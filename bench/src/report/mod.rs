@@ -8,7 +8,7 @@ mod table;
 pub use bars::{Judged, judge, needs, references};
 pub use chart::svg;
 pub use summary::{Ratio, Summary, summarize};
-pub use table::{figure, print};
+pub use table::{figure, print, with_range};
 
 use crate::rounds::Run;
 use anyhow::{Context as _, Result};

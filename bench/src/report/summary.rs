@@ -1,7 +1,7 @@
 //! The rounds of one contender at one size as one row: medians, spread, and ratios to what was measured in the same rounds.
 
 use crate::contender::Contender;
-use crate::disturbance::{Doubt, MOST_ELSEWHERE, doubt};
+use crate::disturbance::{self, MOST_ELSEWHERE};
 use crate::measurement::Measurement;
 use crate::statistics::{median, spread};
 use crate::workload::Size;
@@ -41,10 +41,12 @@ pub struct Ratio {
     pub to: Contender,
     /// The median over the undisturbed rounds; over all where there are none.
     pub value: f64,
-    /// How far the rounds are apart.
-    pub spread: f64,
-    /// Why it should not be told.
-    pub doubt: Option<Doubt>,
+    /// The smallest of these rounds.
+    pub lowest: f64,
+    /// The largest.
+    pub highest: f64,
+    /// Others used the cores in too many rounds: it should not be told.
+    pub disturbed: bool,
 }
 
 /// A row for each size and contender, in the order of their first measurements.
@@ -104,8 +106,13 @@ fn ratio(own: &[&Measurement], to: Contender, reference: &[&Measurement], rounds
     let quiet: Vec<f64> = pairs.iter().filter(|(_, disturbed)| !disturbed).map(|(ratio, _)| *ratio).collect();
     let all: Vec<f64> = pairs.iter().map(|(ratio, _)| *ratio).collect();
     let told = if quiet.is_empty() { &all } else { &quiet };
-    let spread = spread(told)?;
-    Some(Ratio { to, value: median(told)?, spread, doubt: doubt(quiet.len(), rounds as usize, spread) })
+    Some(Ratio {
+        to,
+        value: median(told)?,
+        lowest: told.iter().copied().fold(f64::MAX, f64::min),
+        highest: told.iter().copied().fold(f64::MIN, f64::max),
+        disturbed: disturbance::is_disturbed(quiet.len(), rounds as usize),
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +148,8 @@ mod tests {
         let ratio = rows[1].ratios[0];
         assert!(rows[0].ratios.is_empty(), "nothing is compared with itself");
         assert_eq!((rows.len(), rows[1].contender, rows[1].total_cpu), (2, Contender::Wire, 6.0));
-        assert!((ratio.value - 0.81).abs() < 1e-9 && ratio.doubt.is_none(), "{ratio:?}");
+        assert!((ratio.value - 0.81).abs() < 1e-9 && !ratio.disturbed, "{ratio:?}");
+        assert_eq!((ratio.lowest, ratio.highest), (0.8, 0.82));
     }
 
     #[test]
@@ -152,10 +160,10 @@ mod tests {
             measurements.push(measured(round, Contender::Wire, wire, elsewhere));
         }
         let ratio = rows(&measurements)[1].ratios[0];
-        assert_eq!((ratio.value, ratio.doubt), (0.8, None));
+        assert_eq!((ratio.value, ratio.lowest, ratio.disturbed), (0.8, 0.8, false));
         measurements[0].elsewhere = 0.5;
         let row = &rows(&measurements)[1];
-        assert_eq!((row.disturbed, row.ratios[0].doubt), (1, Some(Doubt::Disturbed)));
+        assert_eq!((row.disturbed, row.ratios[0].disturbed), (1, true));
     }
 
     #[test]

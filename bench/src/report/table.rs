@@ -2,7 +2,7 @@
 
 use super::Summary;
 use crate::contender::Contender;
-use crate::disturbance::{Doubt, MOST_ELSEWHERE, WIDEST_SPREAD};
+use crate::disturbance::MOST_ELSEWHERE;
 use crate::rounds::Run;
 use anyhow::Result;
 use std::fmt::Write as _;
@@ -66,15 +66,6 @@ fn warnings(run: &Run, out: &mut String) -> Result<()> {
             MOST_ELSEWHERE * 100.0
         )?;
     }
-    let doubts = run.summaries.iter().flat_map(|row| &row.ratios).filter_map(|ratio| ratio.doubt);
-    let spread = doubts.filter(|doubt| *doubt == Doubt::Spread).count();
-    if spread > 0 {
-        writeln!(
-            out,
-            "\nwarning: {spread} ratios differ by more than {:.0} % between rounds",
-            WIDEST_SPREAD * 100.0
-        )?;
-    }
     for failure in &run.failures {
         let (round, size) = (failure.round, failure.size);
         writeln!(out, "\nfailed: round {round}, {size}, {}: {}", failure.contender, failure.why)?;
@@ -85,12 +76,24 @@ fn warnings(run: &Run, out: &mut String) -> Result<()> {
 /// A ratio, or why there is none.
 fn ratio(row: &Summary, to: Contender, force: bool) -> String {
     let Some(ratio) = row.ratios.iter().find(|ratio| ratio.to == to) else { return "–".into() };
-    let value = if ratio.value < 0.1 { format!("{:.4}", ratio.value) } else { format!("{:.2}", ratio.value) };
-    match ratio.doubt {
-        None => value,
-        Some(_) if force => format!("({value})"),
-        Some(Doubt::Disturbed) => "disturbed".into(),
-        Some(Doubt::Spread) => "spread too wide".into(),
+    let told = with_range(ratio.value, ratio.lowest, ratio.highest);
+    match ratio.disturbed {
+        false => told,
+        true if force => format!("({told})"),
+        true => "disturbed".into(),
+    }
+}
+
+/// How far apart rounds may be, as a share of their median, without a word of it.
+const NEAR: f64 = 0.20;
+
+/// The median of some rounds, and between which figures they are, where these are not near.
+pub fn with_range(median: f64, lowest: f64, highest: f64) -> String {
+    let short = |value: f64| if value < 0.1 { format!("{value:.4}") } else { figure(value) };
+    if highest - lowest <= NEAR * median {
+        short(median)
+    } else {
+        format!("{} ({}–{})", short(median), short(lowest), short(highest))
     }
 }
 
@@ -124,5 +127,7 @@ mod tests {
     fn figures_are_short() {
         assert_eq!([0.934, 12.34, 123.4, 1_234_567.0].map(figure), ["0.93", "12.3", "123", "1,234,567"]);
         assert_eq!([5.0, 100_000.0].map(thousands), ["5", "100,000"]);
+        assert_eq!(with_range(0.05, 0.05, 0.05), "0.0500");
+        assert_eq!([with_range(1.0, 0.95, 1.1), with_range(1.0, 0.5, 12.0)], ["1.00", "1.00 (0.50–12.0)"]);
     }
 }
