@@ -275,8 +275,9 @@ impl Router {
                     keeper.tell_when_durable(session, key, stream.submitted);
                     continue;
                 }
+                // It goes with the first result, as a rule.
                 let record = Record::Accepted { job: stream.number, submitted: stream.submitted };
-                self.sessions.say(session, &record);
+                self.sessions.mention(session, &record);
             }
         }
     }

@@ -24,7 +24,7 @@ impl Router {
     /// Takes a lease's only result, and its end.
     #[inline]
     pub(super) fn take_only(&mut self, host: HostKey, session: SessionKey, lease: LeaseKey, payload: Bytes) {
-        self.sessions.take_end(session);
+        self.sessions.take_end(session, payload.len());
         if let Err(payload) = self.take_reply(host, lease, payload) {
             let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
             self.take_result(host, lease, only);
@@ -59,16 +59,16 @@ impl Router {
             }
             Record::LeaseDone { lease, results } => {
                 self.take_end(host, lease_key(lease), LeaseEnd::Done(results));
-                self.sessions.take_end(session);
+                self.sessions.take_end(session, 0);
             }
             Record::LeaseFailed { lease, code, text, flags, .. } => {
                 let permanent = flags & PERMANENT != 0;
                 self.take_failure(host, lease_key(lease), permanent, code, text);
-                self.sessions.take_end(session);
+                self.sessions.take_end(session, 0);
             }
             Record::Released { lease } => {
                 self.take_end(host, lease_key(lease), LeaseEnd::Released);
-                self.sessions.take_end(session);
+                self.sessions.take_end(session, 0);
             }
             Record::Limit { limit, limit_bytes } => {
                 self.ledger.set_limit(host, limit, limit_bytes, now);

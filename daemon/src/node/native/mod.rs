@@ -247,6 +247,7 @@ impl Router {
                 if let Some(host) = open.host {
                     self.ledger.retire_host(host, now);
                 }
+                self.sessions.let_leave(session);
             }
             Role::Client => {
                 let jobs: Vec<_> = open.jobs.keys().collect();

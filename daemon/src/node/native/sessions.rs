@@ -40,6 +40,8 @@ pub struct Session {
     /// Ends of leases that were taken from it.
     pub taken: u64,
     taken_said: u64,
+    /// It is a host that has said Goodbye.
+    leaving: bool,
     batch: BatchWriter,
     /// Whole messages that the socket has not taken yet.
     backlog: VecDeque<Frames>,
@@ -66,6 +68,11 @@ impl Session {
 
     fn is_silent(&self, now: Instant) -> bool {
         now.duration_since(self.heard) > SILENCE && self.patience.is_none_or(|until| now > until)
+    }
+
+    /// Whether there is something to say that by itself was no reason to.
+    fn has_to_mention(&self) -> bool {
+        self.taken > self.taken_said || !self.batch.is_empty()
     }
 
     /// Whether it is time to say something.
@@ -123,6 +130,12 @@ pub struct Sessions {
 /// The time between two looks at all sessions, which may be thousands.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// The most ends of leases that a host keeps without hearing that they were taken, beside those of the last [`LOOK`].
+const KEPT_ENDS: u64 = 32;
+
+/// A result of so many bytes is not kept that long.
+const KEPT_BYTES: usize = 64 << 10;
+
 impl Sessions {
     /// Begins a session.
     pub fn open(
@@ -147,6 +160,7 @@ impl Sessions {
             host: None,
             taken: 0,
             taken_said: 0,
+            leaving: false,
             batch: BatchWriter::new(),
             backlog: VecDeque::new(),
             heard: now,
@@ -205,6 +219,16 @@ impl Sessions {
         }
     }
 
+    /// Says a record to a peer that need not hear of it at once: with what is said next, or with the next look at all sessions.
+    #[inline]
+    pub fn mention(&mut self, key: SessionKey, record: &Record<'_>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.batch.push(record);
+        if session.batch.is_full() {
+            self.touch(key);
+        }
+    }
+
     /// Lets `fill` write into a peer's batch until it has no more; it returns whether the batch was too full for more.
     #[inline]
     pub fn fill(&mut self, key: SessionKey, mut fill: impl FnMut(&mut BatchWriter) -> bool) {
@@ -225,11 +249,23 @@ impl Sessions {
         }
     }
 
-    /// One more end of a lease was taken from a host.
+    /// One more end of a lease was taken from a host. It hears of that as of what is [mentioned](Self::mention), but sooner where it has
+    /// to keep much until then, or wants to leave.
     #[inline]
-    pub fn take_end(&mut self, key: SessionKey) {
+    pub fn take_end(&mut self, key: SessionKey, bytes: usize) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.taken += 1;
+            let many = session.taken - session.taken_said >= KEPT_ENDS;
+            if many || bytes >= KEPT_BYTES || session.leaving {
+                self.touch(key);
+            }
+        }
+    }
+
+    /// A host has said Goodbye: it waits until all that it gives is taken.
+    pub fn let_leave(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.leaving = true;
             self.touch(key);
         }
     }
@@ -273,11 +309,17 @@ impl Sessions {
         for (key, session) in &mut self.sessions {
             if session.is_silent(now) {
                 silent.push(key);
+                continue;
+            }
+            if session.has_to_mention() {
+                session.resting = false;
             } else if session.is_due(now) {
                 session.say_heartbeat();
-                if !std::mem::replace(&mut session.dirty, true) {
-                    self.dirty.push(key);
-                }
+            } else {
+                continue;
+            }
+            if !std::mem::replace(&mut session.dirty, true) {
+                self.dirty.push(key);
             }
         }
         silent
