@@ -102,6 +102,18 @@ fn a_client_that_is_dropped_leaves_nothing_under_way() {
 }
 
 #[test]
+fn a_node_that_ends_tells_its_hosts_what_it_has_taken() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let mut host = host(&node.db, "host");
+    job(&node.db, "server.echo", "one\n", &[]).wait_for_success(PATIENCE);
+    assert_eq!(node.end(AT_ONCE).done, 1);
+    // It would keep the result for a node that might come back.
+    host.process.signal(Signal::TERM);
+    assert!(host.process.wait(AT_ONCE).success());
+}
+
+#[test]
 fn a_client_that_is_killed_is_waited_for_and_then_its_job_is_cancelled() {
     let _limit = limit();
     let node = Node::start(&["--client-grace", "1"]);

@@ -88,6 +88,14 @@ impl Session {
         self.batch.push(&Record::Heartbeat { patience });
     }
 
+    /// Says how many ends of leases were taken, where that is news.
+    fn say_taken(&mut self) {
+        if self.taken > self.taken_said {
+            self.taken_said = self.taken;
+            self.batch.push(&Record::Taken { leases: self.taken });
+        }
+    }
+
     /// Puts the batch behind what waits for the socket.
     fn seal(&mut self) {
         if self.batch.is_empty() {
@@ -278,10 +286,7 @@ impl Sessions {
         for key in stalled {
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.dirty = false;
-            if session.taken > session.taken_said {
-                session.taken_said = session.taken;
-                session.batch.push(&Record::Taken { leases: session.taken });
-            }
+            session.say_taken();
             session.seal();
             session.said = now;
             if !session.send(socket) {
@@ -347,6 +352,7 @@ impl Sessions {
     /// Sends what waits to one peer, as its connection is about to end.
     pub fn last_words(&mut self, key: SessionKey, socket: &Socket, record: &Record<'_>) {
         if let Some(session) = self.sessions.get_mut(key) {
+            session.say_taken();
             session.batch.push(record);
             session.seal();
             session.send(socket);
