@@ -106,9 +106,12 @@ fn a_node_that_ends_tells_its_hosts_what_it_has_taken() {
     let _limit = limit();
     let node = Node::start(&[]);
     let mut host = host(&node.db, "host");
-    job(&node.db, "server.echo", "one\n", &[]).wait_for_success(PATIENCE);
-    assert_eq!(node.end(AT_ONCE).done, 1);
-    // It would keep the result for a node that might come back.
+    let mut job = job(&node.db, "server.sleep_for", "1\n1500\n", &[]);
+    wait_until("the first is done", || job.stdout_lines().len() == 1);
+    // The second ends when the node says nothing else any more.
+    assert_eq!(node.end(AT_ONCE).done, 2);
+    job.wait_for_success(PATIENCE);
+    // Otherwise it would keep the result, for a node that might come back.
     host.process.signal(Signal::TERM);
     assert!(host.process.wait(AT_ONCE).success());
 }
