@@ -21,10 +21,11 @@ fn main() {
     divan::main();
 }
 
-fn batch(size: usize) -> Bytes {
+fn batch(size: usize) -> (Bytes, Vec<Bytes>) {
     let mut batch = BatchWriter::new();
     submit(&mut batch, &Bytes::from(vec![7; size]));
-    batch.take().0.into()
+    let (frame, attachments) = batch.take();
+    (frame.into(), attachments)
 }
 
 fn submit(batch: &mut BatchWriter, payload: &Bytes) {
@@ -45,10 +46,14 @@ fn batch_encode(bencher: Bencher<'_, '_>, size: usize) {
 
 #[divan::bench(args = SIZES)]
 fn batch_decode(bencher: Bencher<'_, '_>, size: usize) {
-    let frame = batch(size);
+    let (frame, attachments) = batch(size);
     bencher.counter(ItemsCount::new(TURN)).bench_local(|| {
-        let mut reader = BatchReader::new(black_box(&frame), &[]).unwrap();
-        while let Some(record) = reader.next_record().unwrap() {
+        let mut reader = BatchReader::new(black_box(&frame), &attachments).unwrap();
+        loop {
+            while let Some(submit) = reader.next_submit() {
+                black_box(submit);
+            }
+            let Some(record) = reader.next_record().unwrap() else { break };
             black_box(record);
         }
     });
