@@ -10,10 +10,14 @@ pub fn median(figures: &[f64]) -> Option<f64> {
 
 /// How far apart the figures are: the largest less the smallest, as a share of the median.
 pub fn spread(figures: &[f64]) -> Option<f64> {
-    let median = median(figures)?;
-    let largest = figures.iter().copied().fold(f64::MIN, f64::max);
-    let smallest = figures.iter().copied().fold(f64::MAX, f64::min);
-    Some((largest - smallest) / median)
+    let (smallest, largest) = range(figures)?;
+    Some((largest - smallest) / median(figures)?)
+}
+
+/// The smallest and the largest; `None` of none.
+pub fn range(figures: &[f64]) -> Option<(f64, f64)> {
+    let smallest = figures.iter().copied().reduce(f64::min)?;
+    Some((smallest, figures.iter().copied().reduce(f64::max)?))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::contender::own::{self, With};
 use crate::cpu;
 use crate::part::CALL;
 use crate::peer::{Peer, open};
+use crate::statistics::median;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use pylm_protocol::{IDLE_PATIENCE, Payload, Record, Role};
@@ -59,15 +60,19 @@ pub fn measure() -> Result<Vec<Figure>> {
             costs.push(few);
             ratios.push(many / few);
         }
-        figures.push(Figure::told(&format!("node CPU for a message, {few_words}"), median(costs), "µs"));
-        figures.push(Figure::at_most(&format!("the same, {many_words}"), median(ratios), "times", MOST));
+        figures.push(Figure::told(
+            &format!("node CPU for a message, {few_words}"),
+            median(&costs).context("no lap")?,
+            "µs",
+        ));
+        figures.push(Figure::at_most(
+            &format!("the same, {many_words}"),
+            median(&ratios).context("no lap")?,
+            "times",
+            MOST,
+        ));
     }
     Ok(figures)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    super::quantile(&values, 0.5)
 }
 
 /// A node, and everybody around it.

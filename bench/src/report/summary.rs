@@ -3,7 +3,7 @@
 use crate::contender::Contender;
 use crate::disturbance::{self, MOST_ELSEWHERE};
 use crate::measurement::Measurement;
-use crate::statistics::{median, spread};
+use crate::statistics::{median, range, spread};
 use crate::workload::Size;
 use serde::Serialize;
 
@@ -106,13 +106,9 @@ fn ratio(own: &[&Measurement], to: Contender, reference: &[&Measurement], rounds
     let quiet: Vec<f64> = pairs.iter().filter(|(_, disturbed)| !disturbed).map(|(ratio, _)| *ratio).collect();
     let all: Vec<f64> = pairs.iter().map(|(ratio, _)| *ratio).collect();
     let told = if quiet.is_empty() { &all } else { &quiet };
-    Some(Ratio {
-        to,
-        value: median(told)?,
-        lowest: told.iter().copied().fold(f64::MAX, f64::min),
-        highest: told.iter().copied().fold(f64::MIN, f64::max),
-        disturbed: disturbance::is_disturbed(quiet.len(), rounds as usize),
-    })
+    let (lowest, highest) = range(told)?;
+    let disturbed = disturbance::is_disturbed(quiet.len(), rounds as usize);
+    Some(Ratio { to, value: median(told)?, lowest, highest, disturbed })
 }
 
 #[cfg(test)]

@@ -60,8 +60,7 @@ impl Router {
     pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
         if self.gatherer.is_some() {
             self.gather_whole(host, lease, payload)?;
-            self.undispatched = true;
-            self.room_made |= !self.starved.is_empty();
+            self.lease_ended();
             return Ok(());
         }
         if self.config.pipelined || !self.followed.is_empty() {
@@ -83,17 +82,22 @@ impl Router {
             }
             Some(Client::Followed(_)) | None => {}
         }
-        self.undispatched = true;
-        self.room_made |= !self.starved.is_empty();
+        self.lease_ended();
         self.touch(message.job);
         Ok(())
+    }
+
+    /// There is room where a lease has ended.
+    #[inline]
+    fn lease_ended(&mut self) {
+        self.undispatched = true;
+        self.room_made |= !self.starved.is_empty();
     }
 
     /// A lease was ended by its host.
     #[inline]
     pub(crate) fn take_end(&mut self, host: HostKey, lease: LeaseKey, end: LeaseEnd) {
-        self.undispatched = true;
-        self.room_made |= !self.starved.is_empty();
+        self.lease_ended();
         match self.ledger.end_lease(host, lease, end, &mut self.abandoned) {
             Ended::Nothing | Ended::Retry { .. } => {}
             Ended::Done { held, message } => {
@@ -119,8 +123,7 @@ impl Router {
         code: &str,
         text: &str,
     ) {
-        self.undispatched = true;
-        self.room_made |= !self.starved.is_empty();
+        self.lease_ended();
         if self.passes_errors_on(lease) {
             let index = self.ledger.lease_results(lease).unwrap_or_default();
             let place = Place::new(&[index]);

@@ -105,6 +105,16 @@ pub struct Job {
     pub moved: Option<Instant>,
 }
 
+impl Job {
+    /// One more message is under way.
+    fn accept(&mut self, now: Option<Instant>) {
+        if self.counts.under_way == 0 {
+            self.moved = now;
+        }
+        self.counts.accept();
+    }
+}
+
 /// What was cancelled with a job.
 #[derive(Debug, Default)]
 pub struct Cancelled {
@@ -242,10 +252,7 @@ impl Ledger {
         deadline: Option<Instant>,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
-        if entry.counts.under_way == 0 {
-            entry.moved = self.clock.now;
-        }
-        entry.counts.accept();
+        entry.accept(self.clock.now);
         self.totals.accept();
         let message = OpenMessage::new(job, number, bytes, original, deadline);
         Some(self.messages.insert(OpenMessage { since: self.clock.nanos, ..message }))
@@ -264,10 +271,7 @@ impl Ledger {
         body: Message,
     ) -> Option<MessageKey> {
         let entry = self.jobs.get_mut(job)?;
-        if entry.counts.under_way == 0 {
-            entry.moved = self.clock.now;
-        }
-        entry.counts.accept();
+        entry.accept(self.clock.now);
         self.totals.accept();
         let bytes = body.payload.len();
         entry.open_parts += 1;

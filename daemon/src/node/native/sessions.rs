@@ -88,6 +88,20 @@ impl Session {
         self.batch.push(&Record::Heartbeat { patience });
     }
 
+    /// Puts it among those to be flushed, with more than a heartbeat to say.
+    #[inline]
+    fn touch(&mut self, key: SessionKey, dirty: &mut Vec<SessionKey>) {
+        self.resting = false;
+        self.flush_soon(key, dirty);
+    }
+
+    #[inline]
+    fn flush_soon(&mut self, key: SessionKey, dirty: &mut Vec<SessionKey>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.push(key);
+        }
+    }
+
     /// Says how many ends of leases were taken, where that is news.
     fn say_taken(&mut self) {
         if self.taken > self.taken_said {
@@ -221,10 +235,7 @@ impl Sessions {
         if session.batch.is_full() {
             session.seal();
         }
-        session.resting = false;
-        if !std::mem::replace(&mut session.dirty, true) {
-            self.dirty.push(key);
-        }
+        session.touch(key, &mut self.dirty);
     }
 
     /// Says a record to a peer that need not hear of it at once: with what is said next, or with the next look at all sessions.
@@ -250,10 +261,7 @@ impl Sessions {
     #[inline]
     fn touch(&mut self, key: SessionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.resting = false;
-            if !std::mem::replace(&mut session.dirty, true) {
-                self.dirty.push(key);
-            }
+            session.touch(key, &mut self.dirty);
         }
     }
 
@@ -314,17 +322,11 @@ impl Sessions {
         for (key, session) in &mut self.sessions {
             if session.is_silent(now) {
                 silent.push(key);
-                continue;
-            }
-            if session.has_to_mention() {
-                session.resting = false;
+            } else if session.has_to_mention() {
+                session.touch(key, &mut self.dirty);
             } else if session.is_due(now) {
                 session.say_heartbeat();
-            } else {
-                continue;
-            }
-            if !std::mem::replace(&mut session.dirty, true) {
-                self.dirty.push(key);
+                session.flush_soon(key, &mut self.dirty);
             }
         }
         silent
