@@ -159,8 +159,9 @@ impl BatchWriter {
     /// Takes the batch's frame and its attachments, and leaves an empty batch.
     pub fn take(&mut self) -> (Vec<u8>, Vec<Bytes>) {
         self.attached = 0;
-        // The next batch will be about as long as this one.
-        let next = Vec::with_capacity(self.frame.len().min(BATCH_BYTES));
+        // The next batch will be about as long as this one. With no more room than that, one byte more would copy all of it.
+        let room = self.frame.len() + self.frame.len() / 4;
+        let next = Vec::with_capacity(room.min(BATCH_BYTES + BATCH_BYTES / 4));
         (std::mem::replace(&mut self.frame, next), std::mem::take(&mut self.attachments))
     }
 }
