@@ -65,14 +65,14 @@ impl Router {
         }
         let mut returned = Vec::new();
         for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
-            match part.relay.map(|relay| *relay) {
+            match part.relay().cloned() {
                 None => {
                     let text = format!("no worker host offers {name:?}; start one with a plugin that has it");
                     self.fail(part.message, UNKNOWN_FUNCTION, &text);
                 }
                 Some(Relay { place, held, to_client: true }) => {
-                    self.emit(part.message, part.identity, place, held, part.body);
                     returned.push(part.message);
+                    self.emit(part.message, part.identity, place, held, part.part.body);
                 }
                 Some(_) => {
                     let text = format!("nobody follows {name:?}; start a node with --from {name}=ADDRESS");

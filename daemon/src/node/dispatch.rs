@@ -34,12 +34,12 @@ impl Router {
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
             Some(Host::Native(host)) => host.assign(&assignment, now, sessions),
             Some(Host::Pylm(port)) => {
-                let part = assignment.part;
+                let part = &assignment.part;
                 let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
                 workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), pen));
             }
             Some(Host::Subscribers(subscribers)) => {
-                let part = assignment.part;
+                let part = &assignment.part;
                 subscribers.push(assignment.lease, part.body.to_palm(part.identity, None, pen));
             }
             None => {}
@@ -76,7 +76,7 @@ impl Router {
         match self.clients.get_mut(message.job) {
             Some(Client::Native(stream)) => stream.push(Output::Reply { number: message.number, payload }),
             Some(Client::Pylm(stream)) => {
-                let result = Message { payload, ..part.body };
+                let result = Message { payload, ..part.part.body };
                 stream.push(result.to_palm(part.identity, None, &mut self.pen));
                 self.count_off(&message);
             }
@@ -162,7 +162,7 @@ impl Router {
     /// Whether an error of a function goes the way of its results, as the payload that stands for one with pylm: its client is
     /// one of pylm's, and listens behind nodes that are still to come.
     fn passes_errors_on(&self, lease: LeaseKey) -> bool {
-        let Some(part) = self.ledger.leased_part(lease).filter(|part| part.relay.is_none()) else {
+        let Some(part) = self.ledger.leased_part(lease).filter(|part| part.relay().is_none()) else {
             return false;
         };
         let is_pylm = matches!(self.clients.get(part.job), Some(Client::Pylm(_)));

@@ -1,6 +1,6 @@
 //! Messages that took down every host they were tried at: kept with their payload and the reason, for `pylm failed`.
 
-use super::ledger::Part;
+use super::ledger::{Part, PartOf};
 use super::router::Router;
 use bytes::Bytes;
 use pylm_journal::Record;
@@ -118,7 +118,7 @@ pub fn is_failed_key(key: &str) -> bool {
 
 impl Router {
     /// Keeps a part that failed with this code and text.
-    pub(super) fn keep_failed(&mut self, part: &Part, code: &str, text: &str) {
+    pub(super) fn keep_failed(&mut self, part: &PartOf<Part>, code: &str, text: &str) {
         let header = &part.body.header;
         let id = part.identity.cache_key(header.job);
         let message = FailedMessage {

@@ -257,7 +257,7 @@ impl Router {
     /// Lets a host go on with a lease of many results, where their client has room.
     pub(crate) fn give_room(&mut self, host: HostKey, lease: LeaseKey) {
         let Some(part) = self.ledger.leased_part(lease) else { return };
-        let (job, makes_parts) = (part.job, part.relay.is_none());
+        let (job, makes_parts) = (part.job, part.relay().is_none());
         // Each result that goes on is a part; what comes back from there makes none.
         let is_crowded = |job: &Job| job.relays > ROOM || job.relay_bytes > ROOM_BYTES;
         let crowded = makes_parts && self.ledger.job(job).is_some_and(is_crowded);
@@ -444,7 +444,7 @@ impl<'a> Hooks<'a> {
     ) -> (pylm_plugin_host::Message, Text, Option<Text>) {
         let key = self.desk.key(original, Identity { part: 0, ..identity });
         let is_same = match (&original.cache, &result.cache) {
-            (Some(key), Some(own)) => Arc::ptr_eq(key, own),
+            (Some(key), Some(own)) => key.is_shared_with(own),
             (None, None) => identity.part == 0,
             _ => false,
         };

@@ -145,6 +145,7 @@ pub fn failure(hook: &str, error: &CallError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::CacheKey;
     use super::*;
     use bytes::Bytes;
     use uuid::Uuid;
@@ -161,7 +162,7 @@ mod tests {
         };
         Message {
             header: Arc::new(header),
-            cache: cache.map(Arc::from),
+            cache: cache.map(CacheKey::from),
             payload: Bytes::copy_from_slice(payload),
         }
     }

@@ -63,10 +63,10 @@ impl NativeHost {
     #[inline]
     pub fn assign(&mut self, assignment: &Assignment<'_>, now: Instant, sessions: &mut Sessions) {
         let Some(session) = self.session else { return };
-        let part = assignment.part;
+        let part = &assignment.part;
         let context = self.context(session, &part.body.header, assignment.function, sessions);
         // What goes on keeps its key, which another node would not derive.
-        let own_key = part.relay.as_ref().filter(|_| part.body.cache.is_none());
+        let own_key = part.relay().filter(|_| part.body.cache.is_none());
         let own_key = own_key.map(|_| part.identity.cache_key(part.body.header.job));
         let cache = own_key.as_deref().or(part.body.cache.as_deref()).unwrap_or_default();
         let assign = Assign {

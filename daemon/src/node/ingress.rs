@@ -2,7 +2,7 @@
 
 use super::egress::Client;
 use super::ledger::{FunctionKey, JobKey, MessageKey, Terms};
-use super::message::{Header, Message};
+use super::message::{CacheKey, Header, Message};
 use super::pylm::clients::PylmStream;
 use super::router::Router;
 use bytes::Bytes;
@@ -41,7 +41,7 @@ impl Router {
         let number = stream.next;
         stream.next += 1;
         let header = Arc::clone(&stream.header);
-        let cache = cache.map(Arc::from);
+        let cache = cache.map(CacheKey::from);
         let max = self.config.max_message;
         let refused = if palm.payload.len() as u64 > max {
             Some((TOO_LARGE, format!("the payload has more than {max} bytes; see --max-message")))

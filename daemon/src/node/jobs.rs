@@ -1,7 +1,7 @@
 //! The end of jobs: cancelled, or forgotten when their clients need them no more.
 
 use super::egress::Client;
-use super::ledger::{JobKey, MessageKey, OpenMessage};
+use super::ledger::{EndedMessage, JobKey, MessageKey};
 use super::router::Router;
 use pylm_journal::Record;
 
@@ -51,7 +51,7 @@ impl Router {
     }
 
     /// Takes a message that has ended out of the books of the sockets it came by.
-    pub(super) fn count_off(&mut self, message: &OpenMessage) {
+    pub(super) fn count_off(&mut self, message: &EndedMessage) {
         if let Some(Client::Pylm(stream)) = self.clients.get(message.job) {
             let line = &mut self.lines[stream.line];
             line.open -= 1;

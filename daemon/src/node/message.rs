@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pylm_protocol::palm::{Call, PalmFields, Tracking};
 use pylm_transport::Frame;
+use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
@@ -60,13 +61,38 @@ impl Header {
     }
 }
 
+/// A key of the cache, in one word where messages wait: few are given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheKey(Arc<Box<str>>);
+
+impl Deref for CacheKey {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl CacheKey {
+    /// Whether the two are one key, and not only alike.
+    pub fn is_shared_with(&self, other: &CacheKey) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl From<&str> for CacheKey {
+    fn from(key: &str) -> Self {
+        CacheKey(Arc::new(key.into()))
+    }
+}
+
 /// A message, a part, or a result.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// What it shares with others.
     pub header: Arc<Header>,
     /// The cache key that it was given; without one, [`Identity::cache_key`] is its key.
-    pub cache: Option<Arc<str>>,
+    pub cache: Option<CacheKey>,
     /// The data, as it was received.
     pub payload: Bytes,
 }

@@ -5,7 +5,7 @@ use super::stream::FollowedStream;
 use crate::node::bounds::{CONTEXTS, TURN};
 use crate::node::egress::Client;
 use crate::node::ledger::{JobKey, MessageKey, Outcome, Terms};
-use crate::node::message::{Header, Message};
+use crate::node::message::{CacheKey, Header, Message};
 use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::TOO_LARGE;
@@ -185,7 +185,7 @@ impl Router {
         place: usize,
         lease: u64,
         job: JobKey,
-        (cache, payload): (Option<Arc<str>>, Bytes),
+        (cache, payload): (Option<CacheKey>, Bytes),
         deadline: Option<Instant>,
         now: Instant,
     ) {

@@ -1,7 +1,8 @@
 //! What moved, and how long it took: counted as it happens, for whoever asks how the node is.
 
 use serde::{Serialize, Serializer};
-use std::time::Instant;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
 
 /// What has happened since the node started.
 #[derive(Debug, Default)]
@@ -86,6 +87,17 @@ impl Clock {
         self.nanos = now.saturating_duration_since(start).as_nanos() as u64;
     }
 
+    /// A time, in nanoseconds since the clock was set first.
+    pub(super) fn nanos_at(&mut self, time: Instant) -> NonZeroU64 {
+        let passed = time.saturating_duration_since(*self.start.get_or_insert(time));
+        NonZeroU64::MIN.saturating_add(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The time that [`nanos_at`](Self::nanos_at) has made these of.
+    pub(super) fn time_at(self, nanos: NonZeroU64) -> Option<Instant> {
+        self.start?.checked_add(Duration::from_nanos(nanos.get() - 1))
+    }
+
     /// How many nanoseconds ago that was.
     pub(super) fn since(self, nanos: u64) -> u64 {
         self.nanos.saturating_sub(nanos)
@@ -95,6 +107,19 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_survives_the_clock() {
+        let mut clock = Clock::default();
+        let now = Instant::now();
+        clock.set(now);
+        for later in [0, 1, 1_000_000_000, 1 << 60].map(Duration::from_nanos) {
+            let nanos = clock.nanos_at(now + later);
+            assert_eq!(clock.time_at(nanos), Some(now + later));
+        }
+        let nanos = clock.nanos_at(now - Duration::from_secs(1));
+        assert_eq!(clock.time_at(nanos), Some(now), "what was before it began is over as well");
+    }
 
     #[test]
     fn each_latency_is_in_the_first_bucket_that_holds_it() {

@@ -1,7 +1,7 @@
 //! Hosts come, change their limits, leave, are lost, and come back.
 
 use super::credit::{Alone, Credit};
-use super::{FunctionKey, HostKey, Ledger, Part};
+use super::{FunctionKey, HostKey, Ledger, Part, PartOf};
 use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
@@ -86,7 +86,7 @@ impl Ledger {
 
     /// A host's connection is lost: what it had goes to others. Parts that were alone at `max_attempts` hosts that were lost
     /// are returned; their messages have failed. A host that `may_return` keeps its key for answers.
-    pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<Part> {
+    pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<PartOf<Part>> {
         self.retire_host(host, now);
         let lost: Vec<_> = self
             .leases
@@ -98,12 +98,12 @@ impl Ledger {
         self.activity.hosts_lost += u64::from(!lost.is_empty());
         let mut failed = Vec::new();
         for (key, part_key, alone) in lost.into_iter().rev() {
-            let keep = may_return && self.parts.contains_key(part_key);
+            let keep = may_return && self.entries.part(part_key).is_some();
             match self.leases.get_mut(key) {
                 Some(lease) if keep => lease.out = false,
                 _ => drop(self.leases.remove(key)),
             }
-            let Some(part) = self.parts.get_mut(part_key) else { continue };
+            let Some(mut part) = self.entries.part_mut(part_key) else { continue };
             part.lease = None;
             let history = part.history();
             if keep {

@@ -1,6 +1,6 @@
 //! Leases: which host has which part, and what becomes of it when the host answers or is lost.
 
-use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey};
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, MessageKey, Part, PartKey, PartOf};
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -52,10 +52,10 @@ pub struct Passed {
     pub result: Message,
 }
 
-impl Part {
+impl PartOf<&mut Part> {
     /// A result of this part, of the function's that is its own, or of a follower's of this number.
     fn pass(&self, place: &Place, follower: Option<u32>, held: bool, payload: Bytes) -> Passed {
-        let relayed = self.relay.as_ref().zip(follower).map(|(relay, follower)| relay.place(follower, place));
+        let relayed = self.relay().zip(follower).map(|(relay, follower)| relay.place(follower, place));
         let result = self.body.with_payload(payload);
         let index = index(place).unwrap_or_default();
         Passed { message: self.message, identity: self.identity, index, relayed, held, result }
@@ -131,7 +131,7 @@ impl Ledger {
     pub fn result(&mut self, host: HostKey, key: LeaseKey, result: LeaseResult) -> Option<Passed> {
         let LeaseResult { place, held, only, payload } = result;
         let lease = self.leases.get_mut(key).filter(|lease| lease.host == host)?;
-        let part = self.parts.get_mut(lease.part)?;
+        let mut part = self.entries.part_mut(lease.part)?;
         let follower = self.functions.follower(part.function);
         if follower.is_none() && index(&place) != Some(lease.results) {
             return None;
@@ -145,23 +145,27 @@ impl Ledger {
             credit.moved = self.clock.now;
         }
         lease.result_bytes += payload.len() as u64;
-        if lease.atomic || held || part.relay.as_ref().is_some_and(|relay| relay.held) {
+        if lease.atomic || held || part.relay().is_some_and(|relay| relay.held) {
             part.history().held.push((key, place, payload));
             return None;
         }
         if follower.is_none() {
-            if lease.results <= part.passed {
+            if lease.results <= part.passed() {
                 return None;
             }
-            part.passed = lease.results;
+            // Behind its only result the part ends.
+            if !only {
+                part.history().passed = lease.results;
+            }
         } else {
             // A follower's results come in any order, so that they are known by their places; one that comes alone is not
             // asked for again.
-            let is_first = only && part.passed == 0;
-            if !is_first && !part.history().places.insert(place.clone()) {
+            let is_first = only && part.passed() == 0;
+            let history = part.history();
+            if !is_first && !history.places.insert(place.clone()) {
                 return None;
             }
-            part.passed += 1;
+            history.passed += 1;
         }
         Some(part.pass(&place, follower, false, payload))
     }
@@ -179,9 +183,9 @@ impl Ledger {
             return Ended::Nothing;
         }
         let Some(lease) = self.leases.remove(key) else { return Ended::Nothing };
-        let function = self.parts.get(lease.part).map(|part| part.function).unwrap_or_default();
+        let function = self.entries.part(lease.part).map(|part| part.function).unwrap_or_default();
         self.close_lease(&lease, function, end == LeaseEnd::Released);
-        let Some(part) = self.parts.get_mut(lease.part) else { return Ended::Nothing };
+        let Some(mut part) = self.entries.part_mut(lease.part) else { return Ended::Nothing };
         if end != LeaseEnd::Released
             && let Some(job) = self.jobs.get_mut(part.job)
         {
@@ -199,7 +203,7 @@ impl Ledger {
             }
             LeaseEnd::Failed { permanent } => {
                 let retries = self.jobs.get(part.job).map_or(0, |job| job.terms.retries);
-                if !permanent && part.history.as_ref().map_or(0, |history| history.errors) < retries {
+                if !permanent && part.errors() < retries {
                     let history = part.history();
                     history.errors += 1;
                     let errors = history.errors;
@@ -216,7 +220,7 @@ impl Ledger {
             }
         };
         let message = part.message;
-        if results < part.passed {
+        if results < part.passed() {
             self.retire_part(lease.part, key, abandoned);
             return Ended::Inconsistent(message);
         }
@@ -252,8 +256,8 @@ impl Ledger {
     }
 
     /// The part of a lease that is out, for what its host may want to know of it.
-    pub fn leased_part(&self, lease: LeaseKey) -> Option<&Part> {
-        self.parts.get(self.leases.get(lease)?.part)
+    pub fn leased_part(&self, lease: LeaseKey) -> Option<PartOf<&Part>> {
+        self.entries.part(self.leases.get(lease)?.part)
     }
 
     /// How many results came under a lease.
@@ -264,7 +268,7 @@ impl Ledger {
     /// The leases that are out of a message, with their hosts.
     pub fn leases_of(&self, message: MessageKey) -> Vec<(HostKey, LeaseKey)> {
         let of_message =
-            |lease: &Lease| self.parts.get(lease.part).is_some_and(|part| part.message == message);
+            |lease: &Lease| self.entries.part(lease.part).is_some_and(|part| part.message == message);
         let out = self.leases.iter().filter(|(_, lease)| lease.out && of_message(lease));
         out.map(|(key, lease)| (lease.host, key)).collect()
     }
@@ -283,7 +287,7 @@ impl Ledger {
 
     /// Puts a part whose lease has ended without an answer to where it is next.
     pub(super) fn requeue(&mut self, key: PartKey) {
-        let Some(part) = self.parts.get(key) else { return };
+        let Some(part) = self.entries.part(key) else { return };
         if part.is_suspect() {
             if let Some(function) = self.functions.get_mut(part.function) {
                 function.alone.push_back(key);
@@ -296,7 +300,7 @@ impl Ledger {
 
     /// Ends a part that was answered under `lease`.
     fn retire_part(&mut self, key: PartKey, lease: LeaseKey, abandoned: &mut Vec<(HostKey, LeaseKey)>) {
-        let Some(part) = self.remove_part(key) else { return };
+        let Some(PartOf { part, .. }) = self.remove_part(key) else { return };
         for orphan in part.history.map(|history| history.orphans).unwrap_or_default() {
             self.leases.remove(orphan);
         }
@@ -308,15 +312,12 @@ impl Ledger {
     }
 
     /// Takes a part out of the books of its message and job.
-    pub(super) fn remove_part(&mut self, key: PartKey) -> Option<Part> {
-        let part = self.parts.remove(key)?;
-        if let Some(message) = self.messages.get_mut(part.message) {
-            message.open_parts -= 1;
-        }
+    pub(super) fn remove_part(&mut self, key: PartKey) -> Option<PartOf<Part>> {
+        let part = self.entries.end_part(key)?;
         if let Some(job) = self.jobs.get_mut(part.job) {
             job.open_parts = job.open_parts.saturating_sub(1);
             job.open_bytes = job.open_bytes.saturating_sub(part.body.payload.len());
-            if part.relay.is_some() {
+            if part.relay().is_some() {
                 job.relays = job.relays.saturating_sub(1);
                 job.relay_bytes = job.relay_bytes.saturating_sub(part.body.payload.len());
             }

@@ -41,7 +41,7 @@ impl Ledger {
         }
         // Those that are to be tried alone are in no lane.
         for (key, function) in self.functions.iter() {
-            for part in function.alone.iter().filter_map(|&part| self.parts.get(part)) {
+            for part in function.alone.iter().filter_map(|&part| self.entries.part(part)) {
                 *parts.entry((part.job, key)).or_default() += 1;
             }
         }
@@ -66,7 +66,7 @@ impl Ledger {
     pub fn leased(&self) -> HashMap<JobKey, Leased> {
         let mut leased: HashMap<JobKey, Leased> = HashMap::new();
         for lease in self.leases.values().filter(|lease| lease.out) {
-            if let Some(part) = self.parts.get(lease.part) {
+            if let Some(part) = self.entries.part(lease.part) {
                 let leased = leased.entry(part.job).or_default();
                 leased.parts += 1;
                 let function = self.functions.get(part.function);

@@ -6,11 +6,11 @@
 mod activity;
 mod counts;
 mod credit;
+mod entries;
 mod functions;
 mod hosts;
 mod leases;
 mod look;
-mod messages;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -24,15 +24,16 @@ mod withdrawals;
 pub use activity::{Activity, BUCKETS, Latencies};
 pub use counts::{Counts, Outcome};
 pub use credit::Credit;
+pub use entries::{EndedMessage, Entry, Part, PartOf};
 pub use leases::{Ended, LeaseEnd, LeaseResult, Passed};
 pub use look::{Leased, Waiting};
-pub use messages::{OpenMessage, Part, Settled};
 pub use relays::Relay;
 pub use replies::Whole;
 pub use turns::{Assignment, Unoffered};
 
-use crate::node::message::{Identity, Message};
+use crate::node::message::Message;
 use activity::Clock;
+use entries::Entries;
 use functions::Functions;
 use leases::Lease;
 use relays::Topics;
@@ -46,8 +47,6 @@ new_key_type! {
     pub struct JobKey;
     /// A message's key, from its acceptance to its end.
     pub struct MessageKey;
-    /// A part's key.
-    pub struct PartKey;
     /// A lease's key, which its host gives back with the answer.
     pub struct LeaseKey;
     /// A host's key; it is kept while one that was lost may come back.
@@ -58,6 +57,10 @@ new_key_type! {
     pub struct LaneKey;
 }
 
+/// A part's key: its message's, where that is one part, or one of the same table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartKey(MessageKey);
+
 /// What the ledger is told once.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -66,10 +69,6 @@ pub struct Rules {
     /// Results go through gather hooks or joins, which give a sign when all of a message have.
     pub gathers: bool,
 }
-
-/// Messages that have their place from the start. It is memory of the system's that nobody has touched, and costs nothing until it is
-/// used; tables that begin as large grow without being copied, and leave nothing behind.
-const RESERVED: usize = 1 << 19;
 
 /// The highest priority: with each step from 0 to there, a job gets twice as much of what several wait for.
 pub const PRIORITY: u32 = 10;
@@ -115,6 +114,18 @@ impl Job {
     }
 }
 
+/// What is next for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// Something of it is still to come.
+    Open,
+    /// All parts have ended: gather is to be told.
+    Gather(MessageKey),
+    /// It is done.
+    Done(MessageKey),
+}
+
 /// What was cancelled with a job.
 #[derive(Debug, Default)]
 pub struct Cancelled {
@@ -131,8 +142,7 @@ pub struct Cancelled {
 pub struct Ledger {
     rules: Rules,
     jobs: SlotMap<JobKey, Job>,
-    messages: SlotMap<MessageKey, OpenMessage>,
-    parts: SlotMap<PartKey, Part>,
+    entries: Entries,
     leases: SlotMap<LeaseKey, Lease>,
     hosts: SlotMap<HostKey, Credit>,
     functions: Functions,
@@ -151,8 +161,7 @@ impl Ledger {
         Ledger {
             rules,
             jobs: SlotMap::with_key(),
-            messages: SlotMap::with_capacity_and_key(RESERVED),
-            parts: SlotMap::with_capacity_and_key(RESERVED),
+            entries: Entries::default(),
             leases: SlotMap::with_key(),
             hosts: SlotMap::with_key(),
             functions: Functions::default(),
@@ -219,18 +228,18 @@ impl Ledger {
             entry.relays = 0;
             entry.relay_bytes = 0;
             entry.lanes.iter().for_each(|&lane| self.functions.clear(lane));
-            let parts = &self.parts;
-            let of_job = |part: PartKey| parts.get(part).is_some_and(|part| part.job == job);
+            let entries = &self.entries;
+            let of_job = |part: PartKey| entries.part(part).is_some_and(|part| part.job == job);
             let leases = self.leases.iter().filter(|(_, lease)| lease.out && of_job(lease.part));
             cancelled.abandoned = leases.map(|(key, lease)| (lease.host, key)).collect();
-            self.parts.retain(|_, part| part.job != job);
+            self.entries.forget_job(job);
         }
         cancelled
     }
 
     /// The messages of a job that have not ended.
     pub fn messages_of(&self, job: JobKey) -> impl Iterator<Item = MessageKey> {
-        self.messages.iter().filter(move |(_, message)| message.job == job).map(|(key, _)| key)
+        self.entries.messages().filter(move |(_, message)| message.job == job).map(|(key, _)| key)
     }
 
     /// Forgets a job; what has not ended of it is cancelled first.
@@ -251,11 +260,10 @@ impl Ledger {
         original: Option<Arc<Message>>,
         deadline: Option<Instant>,
     ) -> Option<MessageKey> {
-        let entry = self.jobs.get_mut(job)?;
-        entry.accept(self.clock.now);
+        self.jobs.get_mut(job)?.accept(self.clock.now);
         self.totals.accept();
-        let message = OpenMessage::new(job, number, bytes, original, deadline);
-        Some(self.messages.insert(OpenMessage { since: self.clock.nanos, ..message }))
+        let message = self.new_message(job, number, bytes, original, deadline);
+        Some(self.entries.accept(message))
     }
 
     /// Accepts a message that is one part, which waits for `function`: all at once, what [`accept`](Self::accept),
@@ -273,26 +281,34 @@ impl Ledger {
         let entry = self.jobs.get_mut(job)?;
         entry.accept(self.clock.now);
         self.totals.accept();
-        let bytes = body.payload.len();
         entry.open_parts += 1;
-        entry.open_bytes += bytes;
+        entry.open_bytes += body.payload.len();
         let lane = self.functions.lane(job, function, entry.terms.priority, &mut entry.lanes);
-        let message = self.messages.insert(OpenMessage {
-            since: self.clock.nanos,
-            scattering: false,
-            open_parts: 1,
-            parts: 1,
-            ..OpenMessage::new(job, number, bytes as u64, original, deadline)
-        });
-        let identity = Identity { number, part: 0 };
-        let part = self.parts.insert(Part::of(job, message, identity, function, body));
+        let message = self.new_message(job, number, 0, original, deadline);
+        let (message, part) = self.entries.accept_whole(message, function, body);
         self.functions.push_back(lane, part);
         Some(message)
     }
 
+    #[inline]
+    fn new_message(
+        &mut self,
+        job: JobKey,
+        number: u64,
+        bytes: u64,
+        original: Option<Arc<Message>>,
+        deadline: Option<Instant>,
+    ) -> Entry {
+        let mut message = Entry::message(job, number, bytes);
+        message.original = original;
+        message.deadline = deadline.map(|deadline| self.clock.nanos_at(deadline));
+        message.since = self.clock.nanos;
+        message
+    }
+
     /// A message that has not ended.
-    pub fn message(&self, message: MessageKey) -> Option<&OpenMessage> {
-        self.messages.get(message)
+    pub fn message(&self, message: MessageKey) -> Option<&Entry> {
+        self.entries.message(message)
     }
 
     /// The function of this name.
@@ -303,21 +319,19 @@ impl Ledger {
 
     /// Adds a part to a message, and queues it for `function`.
     pub fn add_part(&mut self, message: MessageKey, function: FunctionKey, body: Message) {
-        let Some(open) = self.messages.get_mut(message) else { return };
-        let Some(job) = self.jobs.get_mut(open.job) else { return };
+        let Some(key) = self.entries.message(message).map(|open| open.job) else { return };
+        let Some(job) = self.jobs.get_mut(key) else { return };
+        let bytes = body.payload.len();
+        let Some(part) = self.entries.add_part(message, function, body) else { return };
         job.open_parts += 1;
-        job.open_bytes += body.payload.len();
-        let identity = Identity { number: open.number, part: open.parts };
-        open.parts += 1;
-        open.open_parts += 1;
-        let part = self.parts.insert(Part::of(open.job, message, identity, function, body));
-        let lane = self.functions.lane(open.job, function, job.terms.priority, &mut job.lanes);
+        job.open_bytes += bytes;
+        let lane = self.functions.lane(key, function, job.terms.priority, &mut job.lanes);
         self.functions.push_back(lane, part);
     }
 
     /// Scatter makes no more parts of this message.
     pub fn scattered(&mut self, message: MessageKey) -> Settled {
-        if let Some(message) = self.messages.get_mut(message) {
+        if let Some(message) = self.entries.message_mut(message) {
             message.scattering = false;
         }
         self.settle(message)
@@ -325,7 +339,7 @@ impl Ledger {
 
     /// Gather has given back everything of this message.
     pub fn gathered(&mut self, message: MessageKey) -> Settled {
-        if let Some(message) = self.messages.get_mut(message) {
+        if let Some(message) = self.entries.message_mut(message) {
             message.gathering = false;
             message.gathered = true;
         }
@@ -334,14 +348,14 @@ impl Ledger {
 
     /// Counts a result of a message that goes out to its client; `None` when the message has ended.
     pub fn count_result(&mut self, message: MessageKey) -> Option<(JobKey, u64)> {
-        let message = self.messages.get_mut(message)?;
+        let message = self.entries.message_mut(message)?;
         message.results += 1;
         Some((message.job, message.number))
     }
 
     /// Ends a message.
-    pub fn end(&mut self, message: MessageKey, outcome: Outcome) -> Option<OpenMessage> {
-        let message = self.messages.remove(message)?;
+    pub fn end(&mut self, message: MessageKey, outcome: Outcome) -> Option<EndedMessage> {
+        let message = self.entries.end_message(message)?;
         self.totals.end(outcome);
         self.moves += 1;
         self.activity.messages.add(self.clock.since(message.since));
@@ -354,7 +368,7 @@ impl Ledger {
 
     /// What is next for a message of which something has ended.
     pub fn settle(&mut self, message: MessageKey) -> Settled {
-        let Some(open) = self.messages.get_mut(message) else { return Settled::Open };
+        let Some(open) = self.entries.message_mut(message) else { return Settled::Open };
         if open.scattering || open.open_parts > 0 || open.gathering {
             Settled::Open
         } else if self.rules.gathers && !open.gathered {

@@ -198,7 +198,7 @@ impl World {
                 }
             }
             Event::Expire { message } => {
-                let open: Vec<_> = self.ledger.messages.keys().collect();
+                let open: Vec<_> = self.ledger.entries.messages().map(|(key, _)| key).collect();
                 if let Some(place) = pick(&open, message) {
                     let at_hosts = self.ledger.leases_of(open[place]);
                     let is_out = |lease: &(HostKey, LeaseKey)| {
@@ -228,7 +228,8 @@ impl World {
     fn submit(&mut self, job: usize, parts: u64) {
         let job = self.jobs[job % 3];
         let number = self.next.entry(job).or_default();
-        let key = self.ledger.accept(job, *number, 1, None, None).unwrap();
+        // Of every second message the parts are of another size than itself.
+        let key = self.ledger.accept(job, *number, 1 + *number % 2, None, None).unwrap();
         self.accepted.insert((job, *number));
         *number += 1;
         let header = Header {
@@ -276,6 +277,16 @@ impl World {
     }
 
     fn finish(&mut self, out: Out) {
+        // Of every third message the only result ends everything at once, where it may.
+        if out.message.1 % 3 == 0
+            && let Some((message, part)) = self.ledger.reply(out.host, out.key, |_| true)
+        {
+            assert_eq!(((message.job, message.number), part.identity.part), (out.message, out.part));
+            assert_eq!((out.results, message.results), (0, 0));
+            assert!(self.passed.insert((out.message, out.part, 0)), "a result was passed on twice");
+            assert!(self.ended.insert(out.message), "a message has ended twice");
+            return;
+        }
         match self.ledger.end_lease(out.host, out.key, LeaseEnd::Done(out.results), &mut Vec::new()) {
             Ended::Nothing | Ended::Retry { .. } => {}
             Ended::Done { message, .. } => {
@@ -355,7 +366,7 @@ impl World {
             self.step(Event::Finish { lease: 0 });
         }
         assert_eq!(self.accepted, self.ended, "not everything has ended");
-        assert_eq!(self.ledger.parts.len(), 0, "parts are left over");
+        assert_eq!(self.ledger.entries.count(), (0, 0), "parts are left over");
     }
 }
 
@@ -381,7 +392,7 @@ fn a_host_that_was_free_for_a_message_whose_time_was_over_gets_other_work() {
         world.step(Event::Dispatch);
         world.step(Event::Lose { host: 0, may_return: false });
     }
-    let suspect = world.ledger.messages.keys().next().unwrap();
+    let suspect = world.ledger.entries.messages().next().unwrap().0;
     world.end(suspect, Outcome::Failed);
     world.step(Event::AddHost { limit: 1 });
     world.step(Event::Dispatch);

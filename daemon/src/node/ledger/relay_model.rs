@@ -2,7 +2,7 @@
 //! whatever order each of its leases gives them, and every message ends once.
 
 use super::*;
-use crate::node::message::{Header, Message};
+use crate::node::message::{Header, Identity, Message};
 use bytes::Bytes;
 use proptest::prelude::*;
 use pylm_protocol::{FunctionOffer, Place};
@@ -165,7 +165,7 @@ impl World {
             self.step(Event::Finish { lease: 0 });
         }
         assert_eq!(self.ended, self.next, "not everything has ended");
-        assert_eq!(self.ledger.parts.len(), 0, "parts are left over");
+        assert_eq!(self.ledger.entries.count(), (0, 0), "parts are left over");
         // A message went to the followers that there were when its result was made, or to the first that came.
         let of = |message: MessageKey| self.passed.keys().filter(|(of, _)| *of == message).count() as u64;
         for message in self.passed.keys().map(|(message, _)| *message) {
@@ -191,7 +191,7 @@ fn who_was_not_there_for_too_long_is_forgotten_and_what_waited_for_it_is_given_b
     assert!(world.ledger.expire_unoffered(wait, world.now).is_empty());
     let unoffered = world.ledger.expire_unoffered(wait, world.now + wait);
     assert_eq!(unoffered.len(), 1);
-    assert!(unoffered[0].part.relay.is_some() && unoffered[0].name == "first");
+    assert!(unoffered[0].part.relay().is_some() && unoffered[0].name == "first");
     assert!(!world.ledger.knows_topic("first"));
     world.come(0);
     world.step(Event::Lose { follower: 0, may_return: false });

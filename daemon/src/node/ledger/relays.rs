@@ -1,6 +1,6 @@
 //! Results that go on to other nodes: a part of its own for each follower of their topic, until the follower has ended it.
 
-use super::{FunctionKey, Ledger, MessageKey, Part};
+use super::{FunctionKey, Ledger, MessageKey};
 use crate::node::message::{Identity, Message};
 use pylm_protocol::Place;
 use std::collections::HashMap;
@@ -86,24 +86,20 @@ impl Ledger {
         body: &Message,
         now: Instant,
     ) {
-        let Some(open) = self.messages.get_mut(message) else { return };
-        let Some(job) = self.jobs.get_mut(open.job) else { return };
+        let Some(key) = self.entries.message(message).map(|open| open.job) else { return };
+        let Some(job) = self.jobs.get_mut(key) else { return };
         if !self.topics.0.contains_key(topic) {
             let nobody = Follower { name: None, key: self.functions.add_follower(topic, now) };
             self.topics.0.insert(topic.into(), vec![nobody]);
         }
         for follower in self.topics.0.get(topic).into_iter().flatten() {
+            let part = self.entries.add_relay(message, identity, follower.key, body.clone(), relay.clone());
+            let Some(part) = part else { return };
             job.open_parts += 1;
             job.open_bytes += body.payload.len();
             job.relays += 1;
             job.relay_bytes += body.payload.len();
-            open.open_parts += 1;
-            let part = Part {
-                relay: Some(Box::new(relay.clone())),
-                ..Part::of(open.job, message, identity, follower.key, body.clone())
-            };
-            let part = self.parts.insert(part);
-            let lane = self.functions.lane(open.job, follower.key, job.terms.priority, &mut job.lanes);
+            let lane = self.functions.lane(key, follower.key, job.terms.priority, &mut job.lanes);
             self.functions.push_back(lane, part);
         }
     }

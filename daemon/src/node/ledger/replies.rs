@@ -1,6 +1,6 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
-use super::{HostKey, JobKey, LeaseKey, Ledger, MessageKey, OpenMessage, Outcome, Part};
+use super::{EndedMessage, Entry, HostKey, JobKey, LeaseKey, Ledger, MessageKey, Outcome, Part, PartOf};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -19,19 +19,17 @@ pub struct Whole {
 }
 
 impl Ledger {
-    /// The part of a lease whose only result is all of its message, so that nothing else is to be minded.
+    /// The message of a lease whose only result is all of it, so that nothing else is to be minded.
     #[inline]
-    fn whole_part(&self, host: HostKey, key: LeaseKey) -> Option<&Part> {
+    fn whole(&self, host: HostKey, key: LeaseKey) -> Option<(&Entry, &Part)> {
         let lease = self.leases.get(key)?;
-        let part = self.parts.get(lease.part)?;
-        let message = self.messages.get(part.message)?;
+        let (message, part) = self.entries.whole(lease.part)?;
         let fresh = lease.host == host && lease.out && lease.results == 0 && !lease.atomic;
-        let plain =
-            part.lease == Some(key) && part.passed == 0 && part.history.is_none() && part.relay.is_none();
+        let plain = part.lease == Some(key) && part.history.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
         let complete = !message.scattering && !message.gathering;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
-            .then_some(part)
+            .then_some((message, part))
     }
 
     /// Takes a lease's only result, and with it the end of lease, part and message; `None`, with nothing changed, where its job does not
@@ -41,11 +39,10 @@ impl Ledger {
         host: HostKey,
         key: LeaseKey,
         takes: impl FnOnce(JobKey) -> bool,
-    ) -> Option<(OpenMessage, Part)> {
-        self.whole_part(host, key).filter(|part| !self.rules.gathers && takes(part.job))?;
+    ) -> Option<(EndedMessage, PartOf<Part>)> {
+        self.whole(host, key).filter(|(message, _)| !self.rules.gathers && takes(message.job))?;
         let lease = self.leases.remove(key)?;
-        let part = self.parts.remove(lease.part)?;
-        let message = self.messages.remove(part.message)?;
+        let (message, part) = self.entries.end_whole(lease.part)?;
         self.close_lease(&lease, part.function, false);
         if let Some(job) = self.jobs.get_mut(part.job) {
             job.open_parts = job.open_parts.saturating_sub(1);
@@ -66,9 +63,10 @@ impl Ledger {
     /// # Errors
     /// Gives the result back, with nothing changed, where more is to be minded.
     pub fn reply_for_hooks(&mut self, host: HostKey, key: LeaseKey, payload: Bytes) -> Result<Whole, Bytes> {
-        let Some(part) = self.whole_part(host, key) else { return Err(payload) };
-        let (message, function) = (part.message, part.function);
-        let Some(open) = self.messages.get_mut(message) else { return Err(payload) };
+        let Some((_, part)) = self.whole(host, key) else { return Err(payload) };
+        let function = part.function;
+        let Some(message) = self.leases.get(key).map(|lease| lease.part.0) else { return Err(payload) };
+        let Some(open) = self.entries.message_mut(message) else { return Err(payload) };
         let Some(original) = open.original.take() else { return Err(payload) };
         open.gathering = true;
         let Some(lease) = self.leases.remove(key) else { return Err(payload) };
@@ -78,7 +76,7 @@ impl Ledger {
         if let Some(job) = self.jobs.get_mut(part.job) {
             job.moved = self.clock.now;
         }
-        let result = Message { payload, ..part.body };
+        let result = Message { payload, ..part.part.body };
         Ok(Whole { message, identity: part.identity, original, result })
     }
 }
@@ -129,7 +127,7 @@ mod tests {
         assert_eq!(short.totals(), long.totals());
         let credit = |ledger: &Ledger| ledger.credit(host).map(|credit| (credit.leases, credit.bytes));
         assert_eq!(credit(&short), credit(&long));
-        assert_eq!((short.parts.len(), short.leases.len(), short.messages.len()), (0, 0, 0));
+        assert_eq!((short.entries.count(), short.leases.len()), ((0, 0), 0));
     }
 
     #[test]
@@ -149,7 +147,10 @@ mod tests {
         assert_eq!(long.settle(message), Settled::Gather(message));
 
         for ledger in [&mut short, &mut long] {
-            assert_eq!((ledger.totals().under_way, ledger.parts.len(), ledger.leases.len()), (1, 0, 0));
+            assert_eq!(
+                (ledger.totals().under_way, ledger.entries.count(), ledger.leases.len()),
+                (1, (1, 0), 0)
+            );
             assert_eq!(ledger.credit(host).map(|credit| (credit.leases, credit.bytes)), Some((0, 0)));
             assert_eq!(ledger.gathered(message), Settled::Done(message));
         }

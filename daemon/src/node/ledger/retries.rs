@@ -31,7 +31,7 @@ impl Ledger {
     /// How many parts of each job wait until they are run again.
     pub fn retrying(&self) -> HashMap<JobKey, usize> {
         let mut retrying = HashMap::new();
-        for part in self.retries.0.iter().filter_map(|&Reverse((_, part))| self.parts.get(part)) {
+        for part in self.retries.0.iter().filter_map(|&Reverse((_, part))| self.entries.part(part)) {
             *retrying.entry(part.job).or_default() += 1;
         }
         retrying

@@ -1,10 +1,10 @@
 //! Turns: which part goes to which host next.
 
 use super::credit::{Alone, Credit};
+use super::entries::History;
 use super::functions::{Function, TURN};
 use super::leases::Lease;
-use super::messages::History;
-use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartKey};
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartKey, PartOf};
 use std::time::{Duration, Instant};
 
 /// What a host is to be given.
@@ -15,7 +15,7 @@ pub struct Assignment<'a> {
     /// Under which key.
     pub lease: LeaseKey,
     /// What.
-    pub part: &'a Part,
+    pub part: PartOf<&'a Part>,
     /// The function's name.
     pub function: &'a str,
     /// When the message is to have ended.
@@ -26,7 +26,7 @@ pub struct Assignment<'a> {
 #[derive(Debug)]
 pub struct Unoffered {
     /// What waited.
-    pub part: Part,
+    pub part: PartOf<Part>,
     /// The function that nobody offers, or the topic that nobody follows.
     pub name: String,
 }
@@ -89,8 +89,8 @@ impl Ledger {
     fn dispatch_alone(&mut self, function: FunctionKey, assign: &mut impl FnMut(Assignment<'_>)) {
         while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front())
         {
-            let Some(part) = self.parts.get(key) else { continue };
-            if !self.messages.contains_key(part.message) {
+            let Some(part) = self.entries.part(key) else { continue };
+            if self.entries.message(part.message).is_none() {
                 // No host is kept for a message that has ended meanwhile, as when its time was over.
                 self.remove_part(key);
                 continue;
@@ -139,11 +139,12 @@ impl Ledger {
         alone: bool,
         assign: &mut impl FnMut(Assignment<'_>),
     ) -> bool {
-        let Some(part) = self.parts.get_mut(key) else { return false };
-        let Some(deadline) = self.messages.get(part.message).map(|message| message.deadline) else {
+        let Some(message) = self.entries.part(key).map(|part| part.message) else { return false };
+        let Some(deadline) = self.entries.message(message).map(|message| message.deadline) else {
             self.remove_part(key);
             return false;
         };
+        let Some(mut part) = self.entries.part_mut(key) else { return false };
         let Some(credit) = self.hosts.get_mut(host) else { return false };
         let bytes = part.body.payload.len();
         if credit.leases == 0 {
@@ -174,6 +175,9 @@ impl Ledger {
             held.retain(|(lease, ..)| orphans.contains(lease));
         }
         let function = function.map_or("", Function::name);
+        let deadline = deadline.and_then(|deadline| self.clock.time_at(deadline));
+        let PartOf { message, job, identity, part } = part;
+        let part = PartOf { message, job, identity, part: &*part };
         assign(Assignment { host, lease, part, function, deadline });
         true
     }

@@ -59,7 +59,7 @@ impl Ledger {
             .iter()
             .filter(|(_, lease)| lease.host == host && lease.out && !lease.asked_back && !lease.alone)
             .filter(|(_, lease)| lease.serial < settled)
-            .filter(|(_, lease)| self.parts.get(lease.part).is_some_and(|part| part.function == function))
+            .filter(|(_, lease)| self.entries.part(lease.part).is_some_and(|part| part.function == function))
             .map(|(key, lease)| (lease.serial, key))
             .collect();
         latest.sort_unstable_by(|one, other| other.cmp(one));
