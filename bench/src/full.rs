@@ -64,8 +64,8 @@ pub fn measure(options: &Full) -> Result<ExitCode> {
     let latency = rounds::run(&alone)?;
     let (figures, failures) =
         cases::run(&Cases { cases: Case::value_variants().to_vec(), stream: options.stream })?;
-    let mut bars = report::judge(&throughput.summaries, false);
-    bars.extend(report::judge(&latency.summaries, true));
+    let mut bars = report::judge(&throughput.summaries);
+    bars.extend(report::judge_times(&latency.summaries));
     report::print(&throughput, false)?;
     report::print(&latency, false)?;
     print(&bars)?;

@@ -39,9 +39,11 @@ const RATES: [Bar; 21] = [
     (Wire, SMALL, Ceiling, 0.85),
 ];
 
-/// Of the median time of one message at a time, at most.
-const TIMES: [Bar; 3] =
-    [(Native, SMALL, Ceiling, 1.15), (Wire, SMALL, CeilingPalm, 1.15), (NativeSpin, SMALL, Ceiling, 0.5)];
+/// Of the time of one message at a time, at most, at the median and at 99 of 100.
+const TIMES: [Bar; 2] = [(Native, SMALL, Ceiling, 1.15), (Wire, SMALL, CeilingPalm, 1.15)];
+
+/// The same at the median only.
+const MEDIAN_TIMES: [Bar; 1] = [(NativeSpin, SMALL, Ceiling, 0.5)];
 
 /// Of the node's microseconds for a message of 16 B, at most.
 const NODE_CPU: [(Contender, f64); 2] = [(Wire, 1.5), (Native, 0.5)];
@@ -76,20 +78,10 @@ impl Judged {
     }
 }
 
-/// Judges what was measured; bars of what was not are left out.
-pub fn judge(rows: &[Summary], latency: bool) -> Vec<Judged> {
-    let bars: &[Bar] = if latency { &TIMES } else { &RATES };
-    let mut judged = Vec::new();
-    for &(who, size, against, bar) in bars {
-        let row = rows.iter().find(|row| row.contender == who && row.size.0 == size);
-        let ratio = row.and_then(|row| row.ratios.iter().find(|ratio| ratio.to == against));
-        if let (Some(row), Some(&Ratio { value, lowest, highest, disturbed, .. })) = (row, ratio) {
-            let of = if latency { "p50 of " } else { "" };
-            let what = format!("{of}{who} at {}, to {against}", row.size);
-            judged.push(Judged { what, value, lowest, highest, disturbed, bar, at_most: latency });
-        }
-    }
-    for (who, bar) in NODE_CPU.into_iter().filter(|_| !latency) {
+/// Judges the rates that were measured, and the node's CPU; bars of what was not are left out.
+pub fn judge(rows: &[Summary]) -> Vec<Judged> {
+    let mut judged = judge_ratios(rows, &RATES, "", false, |row| &row.ratios);
+    for (who, bar) in NODE_CPU {
         if let Some(row) = rows.iter().find(|row| row.contender == who && row.size.0 == SMALL) {
             let what = format!("node's µs for a message of {who} at {}", row.size);
             let (value, disturbed) = (row.node_cpu, row.disturbed > 0);
@@ -97,6 +89,31 @@ pub fn judge(rows: &[Summary], latency: bool) -> Vec<Judged> {
         }
     }
     judged
+}
+
+/// Judges the times of one message at a time.
+pub fn judge_times(rows: &[Summary]) -> Vec<Judged> {
+    let mut judged =
+        judge_ratios(rows, &[&TIMES[..], &MEDIAN_TIMES].concat(), "p50 of ", true, |row| &row.ratios);
+    judged.extend(judge_ratios(rows, &TIMES, "p99 of ", true, |row| &row.tails));
+    judged
+}
+
+fn judge_ratios(
+    rows: &[Summary],
+    bars: &[Bar],
+    of: &str,
+    at_most: bool,
+    ratios: fn(&Summary) -> &[Ratio],
+) -> Vec<Judged> {
+    let judge = |&(who, size, against, bar): &Bar| {
+        let row = rows.iter().find(|row| row.contender == who && row.size.0 == size)?;
+        let ratio = ratios(row).iter().find(|ratio| ratio.to == against)?;
+        let &Ratio { value, lowest, highest, disturbed, .. } = ratio;
+        let what = format!("{of}{who} at {}, to {against}", row.size);
+        Some(Judged { what, value, lowest, highest, disturbed, bar, at_most })
+    };
+    bars.iter().filter_map(judge).collect()
 }
 
 /// Whether a bar needs this contender's rate at this size.

@@ -5,7 +5,7 @@ mod chart;
 mod summary;
 mod table;
 
-pub use bars::{Judged, judge, needs, references};
+pub use bars::{Judged, judge, judge_times, needs, references};
 pub use chart::svg;
 pub use summary::{Ratio, Summary, summarize};
 pub use table::{figure, print, with_range};

@@ -22,6 +22,8 @@ pub struct Summary {
     pub spread: f64,
     /// Ratios to each reference that was measured in the same rounds, but not to itself.
     pub ratios: Vec<Ratio>,
+    /// The same of the times that 99 of 100 messages took at most, where times were noted.
+    pub tails: Vec<Ratio>,
     /// The node's CPU for each message, in microseconds, the median.
     pub node_cpu: f64,
     /// All processes' CPU for each message, in microseconds, the median.
@@ -49,6 +51,9 @@ pub struct Ratio {
     pub disturbed: bool,
 }
 
+/// What of a measurement is compared.
+type Figure = fn(&Measurement) -> Option<f64>;
+
 /// A row for each size and contender, in the order of their first measurements.
 pub fn summarize(measurements: &[Measurement], against: &[Contender], rounds: u32) -> Vec<Summary> {
     let mut rows: Vec<Summary> = Vec::new();
@@ -59,8 +64,11 @@ pub fn summarize(measurements: &[Measurement], against: &[Contender], rounds: u3
         let own: Vec<&Measurement> = of(measurements, first.contender, first.size);
         let figures = |figure: fn(&Measurement) -> f64| own.iter().map(|one| figure(one)).collect::<Vec<_>>();
         let middle = |figure| median(&figures(figure)).unwrap_or(f64::NAN);
-        let times = |time: fn(&Measurement) -> Option<f64>| {
-            median(&own.iter().filter_map(|one| time(one)).collect::<Vec<_>>())
+        let times = |time: Figure| median(&own.iter().filter_map(|one| time(one)).collect::<Vec<_>>());
+        let ratios = |figure: Figure| {
+            let others = against.iter().filter(|to| **to != first.contender);
+            let ratio = |&to: &Contender| ratio(&own, to, &of(measurements, to, first.size), rounds, figure);
+            others.filter_map(ratio).collect()
         };
         rows.push(Summary {
             contender: first.contender,
@@ -68,11 +76,8 @@ pub fn summarize(measurements: &[Measurement], against: &[Contender], rounds: u3
             window: first.window,
             rate: middle(|one| one.rate),
             spread: spread(&figures(|one| one.rate)).unwrap_or(0.0),
-            ratios: against
-                .iter()
-                .filter(|to| **to != first.contender)
-                .filter_map(|to| ratio(&own, *to, &of(measurements, *to, first.size), rounds))
-                .collect(),
+            ratios: ratios(|one| Some(one.report.p50.unwrap_or(one.rate))),
+            tails: ratios(|one| one.report.p99),
             node_cpu: middle(|one| one.cpu.node),
             total_cpu: middle(|one| one.cpu.total()),
             p50: times(|one| one.report.p50),
@@ -93,14 +98,16 @@ fn is_disturbed(measurement: &Measurement) -> bool {
 }
 
 /// Of the rounds in which both were measured.
-fn ratio(own: &[&Measurement], to: Contender, reference: &[&Measurement], rounds: u32) -> Option<Ratio> {
+fn ratio(
+    own: &[&Measurement],
+    to: Contender,
+    reference: &[&Measurement],
+    rounds: u32,
+    figure: Figure,
+) -> Option<Ratio> {
     let pairs = own.iter().filter_map(|one| {
         let other = reference.iter().find(|other| other.round == one.round)?;
-        let ratio = match (one.report.p50, other.report.p50) {
-            (Some(one), Some(other)) => one / other,
-            _ => one.rate / other.rate,
-        };
-        Some((ratio, is_disturbed(one) || is_disturbed(other)))
+        Some((figure(one)? / figure(other)?, is_disturbed(one) || is_disturbed(other)))
     });
     let pairs: Vec<(f64, bool)> = pairs.collect();
     let quiet: Vec<f64> = pairs.iter().filter(|(_, disturbed)| !disturbed).map(|(ratio, _)| *ratio).collect();
@@ -125,6 +132,18 @@ mod tests {
 
     fn rows(measurements: &[Measurement]) -> Vec<Summary> {
         summarize(measurements, &[Contender::Ceiling], 3)
+    }
+
+    #[test]
+    fn times_are_compared_at_the_median_and_at_their_tail() {
+        let timed = |contender, p50, p99| {
+            let mut one = measured(0, contender, 1.0, 0.0);
+            one.report.p50 = Some(p50);
+            one.report.p99 = Some(p99);
+            one
+        };
+        let rows = rows(&[timed(Contender::Ceiling, 100.0, 200.0), timed(Contender::Native, 150.0, 220.0)]);
+        assert_eq!((rows[1].ratios[0].value, rows[1].tails[0].value), (1.5, 1.1));
     }
 
     #[test]
