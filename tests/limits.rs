@@ -168,6 +168,24 @@ fn a_job_ends_by_its_deadline() {
 }
 
 #[test]
+fn a_short_limit_holds_at_a_node_that_had_nothing_to_do() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let client = node.client();
+    let mut late = 0;
+    for pause in 0..12 {
+        // It looks at the time five times a second meanwhile.
+        thread::sleep(Duration::from_millis(300 + 17 * pause));
+        let begun = Instant::now();
+        let options = JobOptions::new().timeout(Some(Duration::from_millis(20)));
+        assert_eq!(ends(submit(&client, "server.nobody", &["x"], options)), [failed(codes::TIMEOUT)]);
+        late += u32::from(begun.elapsed() > Duration::from_millis(120));
+    }
+    assert!(late <= 3, "{late} of 12 were told too late");
+    node.end(PATIENCE);
+}
+
+#[test]
 fn functions_see_how_much_time_is_left_at_later_nodes_too() {
     let _limit = limit();
     let first = Node::start(&["--name", "first", "--pipelined"]);

@@ -1,5 +1,7 @@
 //! Workers and nodes that die, and connections that break, in the middle of a job: every answer once.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::programs::Profile;
 use pylm_tests::proxy::Proxy;
 use pylm_tests::pylm::{self, Report};
+use rustix::process::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(40);
@@ -134,6 +137,28 @@ fn the_only_host_comes_back_with_what_it_finished() {
     }
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(END).done, 3_000);
+}
+
+#[test]
+fn a_connection_that_breaks_right_behind_a_result_runs_nothing_again() {
+    let _limit = limit();
+    let node = Node::start_as(Profile::Release, &["--http", "127.0.0.1:0"]);
+    let proxy = Proxy::before(&node.db);
+    let mut host = host(&proxy.address, "only");
+    let client = node.client();
+    for _ in 0..10 {
+        // The node has it, and has not told the host so: that comes back with it.
+        assert_eq!(client.eval("server.attempt", "").unwrap(), ["1"]);
+        proxy.cut();
+    }
+    assert_eq!(client.eval("server.attempt", "").unwrap(), ["1"]);
+    let metrics = node.page("/metrics").text();
+    assert!(metrics.contains("\npylmd_attempts_total 11\n"), "{metrics}");
+    // What the host knows to be taken it does not keep for a node that might come back.
+    host.process.signal(Signal::TERM);
+    host.process.wait_for_success(END);
+    drop(client);
+    assert_eq!(node.end(END).done, 11);
 }
 
 #[test]
