@@ -120,8 +120,24 @@ impl<'a> PalmFields<'a> {
     /// The other fields, behind those of [`encode_head`](Self::encode_head).
     #[inline]
     pub fn encode_tail(&self, out: &mut Vec<u8>) {
+        self.encode_before_payload(out);
+        out.extend_from_slice(self.payload);
+        self.encode_tracking(out);
+    }
+
+    /// What stands in the tail before the payload's own bytes.
+    #[inline]
+    pub fn encode_before_payload(&self, out: &mut Vec<u8>) {
         bytes(CACHE, self.cache, out);
-        bytes(PAYLOAD, self.payload, out);
+        if !self.payload.is_empty() {
+            tag(PAYLOAD, LENGTH, out);
+            varint::write(self.payload.len() as u64, out);
+        }
+    }
+
+    /// What stands in the tail behind the payload.
+    #[inline]
+    pub fn encode_tracking(&self, out: &mut Vec<u8>) {
         if let Some(tracking) = self.tracking {
             tag(LEASE, FIXED64, out);
             out.extend_from_slice(&tracking.lease.to_le_bytes());

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
 use pylm_protocol::palm::{PalmFields, Tracking};
 use pylm_protocol::{FunctionOffer, Place, Record};
-use pylm_transport::{Frames, MonitorEventKind};
+use pylm_transport::{Frame, Frames, MonitorEventKind};
 use slotmap::{Key, KeyData};
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ impl Router {
             Some(Host::Native(host)) => host.assign(&assignment, now, sessions),
             Some(Host::Pylm(port)) => {
                 let part = &assignment.part;
-                let tracking = Tracking { lease: assignment.lease.data().as_ffi(), node: *run_mark };
+                let tracking = tracking(assignment.lease, *run_mark);
                 workers[*port].push(assignment.lease, part.body.to_palm(part.identity, Some(tracking), pen));
             }
             Some(Host::Subscribers(subscribers)) => {
@@ -55,9 +55,15 @@ impl Router {
     }
 
     /// A lease was ended by its only result, which is all of its message: it is on its way out, or to the hooks. Gives the result back
-    /// where there is more to it.
+    /// where there is more to it. That of a pylm worker comes with the frame that it was read from.
     #[inline]
-    pub(crate) fn take_reply(&mut self, host: HostKey, lease: LeaseKey, payload: Bytes) -> Result<(), Bytes> {
+    pub(crate) fn take_reply(
+        &mut self,
+        host: HostKey,
+        lease: LeaseKey,
+        payload: Bytes,
+        frame: Option<&mut Frame>,
+    ) -> Result<(), Bytes> {
         if self.gatherer.is_some() {
             self.gather_whole(host, lease, payload)?;
             self.lease_ended();
@@ -77,7 +83,14 @@ impl Router {
             Some(Client::Native(stream)) => stream.push(Output::Reply { number: message.number, payload }),
             Some(Client::Pylm(stream)) => {
                 let result = Message { payload, ..part.part.body };
-                stream.push(result.to_palm(part.identity, None, &mut self.pen));
+                let palm = match frame {
+                    Some(frame) => {
+                        let tracking = tracking(lease, self.run_mark);
+                        result.answer_to_palm(frame, part.identity, tracking, &mut self.pen)
+                    }
+                    None => result.to_palm(part.identity, None, &mut self.pen),
+                };
+                stream.push(palm);
                 self.count_off(&message);
             }
             Some(Client::Followed(_)) | None => {}
@@ -203,7 +216,7 @@ impl Router {
 
     /// Takes one answer of a pylm worker.
     pub(crate) fn receive_answer(&mut self, frames: &mut Frames, now: Instant) {
-        let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
+        let Some(mut frame) = frames.pop().filter(|_| frames.is_empty()) else {
             return self.garbage("worker-pull", "a message of several frames");
         };
         // Its strings are those that were sent.
@@ -220,7 +233,8 @@ impl Router {
         }
         let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
         let failed = self.config.zero_is_error && palm.payload == PYLM_ERROR;
-        let payload = copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.into_bytes().slice(range));
+        let payload =
+            copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.share().into_bytes().slice(range));
         let Some(host) = self.ledger.lease_host(lease) else { return };
         let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
         let index = self.ledger.lease_results(lease).unwrap_or_default();
@@ -231,7 +245,11 @@ impl Router {
             self.take_failure(host, lease, false, FAILED, text);
         } else {
             let is_only = index == 0 && closed.last() == Some(&lease);
-            let rest = if is_only { self.take_reply(host, lease, payload).err() } else { Some(payload) };
+            let rest = if is_only {
+                self.take_reply(host, lease, payload, Some(&mut frame)).err()
+            } else {
+                Some(payload)
+            };
             match rest {
                 None => drop(closed.pop()),
                 Some(payload) => {
@@ -305,4 +323,9 @@ impl Router {
             }
         }
     }
+}
+
+/// What a message to a pylm worker carries beside what it says.
+fn tracking(lease: LeaseKey, run_mark: u64) -> Tracking {
+    Tracking { lease: lease.data().as_ffi(), node: run_mark }
 }

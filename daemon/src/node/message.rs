@@ -107,13 +107,9 @@ impl Message {
     pub fn to_palm(&self, identity: Identity, tracking: Option<Tracking>, pen: &mut Pen) -> Frame {
         pen.hold(&self.header);
         let Pen { head, key, out, .. } = pen;
-        let cache = match &self.cache {
-            Some(cache) => cache.as_bytes(),
-            None => identity.write_behind_job(key),
-        };
-        let palm = PalmFields { cache, payload: &self.payload, tracking, ..PalmFields::default() };
+        let palm = self.fields(identity, tracking, key);
         if self.payload.len() >= LARGE {
-            let mut out = Vec::with_capacity(head.len() + cache.len() + self.payload.len() + TAIL);
+            let mut out = Vec::with_capacity(head.len() + palm.cache.len() + self.payload.len() + TAIL);
             out.extend_from_slice(head);
             palm.encode_tail(&mut out);
             return Frame::from_vec(out);
@@ -122,6 +118,51 @@ impl Message {
         out.extend_from_slice(head);
         palm.encode_tail(out);
         Frame::copy_from(out)
+    }
+
+    /// The same of an answer that came in `frame`. A large one goes on as it is, where it says just this: pylm's clients pass over the
+    /// tracking behind it.
+    pub fn answer_to_palm(
+        &self,
+        frame: &mut Frame,
+        identity: Identity,
+        tracking: Tracking,
+        pen: &mut Pen,
+    ) -> Frame {
+        if self.payload.len() >= LARGE && self.is_written_in(frame, identity, tracking, pen) {
+            frame.share()
+        } else {
+            self.to_palm(identity, None, pen)
+        }
+    }
+
+    /// Whether a frame that the payload was read from is, byte for byte, what [`to_palm`](Self::to_palm) writes.
+    fn is_written_in(&self, frame: &[u8], identity: Identity, tracking: Tracking, pen: &mut Pen) -> bool {
+        pen.hold(&self.header);
+        let Pen { head, key, out, .. } = pen;
+        let palm = self.fields(identity, Some(tracking), key);
+        out.clear();
+        out.extend_from_slice(head);
+        palm.encode_before_payload(out);
+        let before = out.len();
+        palm.encode_tracking(out);
+        let (before, behind) = out.split_at(before);
+        frame.len() == out.len() + self.payload.len() && frame.starts_with(before) && frame.ends_with(behind)
+    }
+
+    /// What is written behind the head.
+    #[inline]
+    fn fields<'a>(
+        &'a self,
+        identity: Identity,
+        tracking: Option<Tracking>,
+        key: &'a mut [u8; CACHE_KEY],
+    ) -> PalmFields<'a> {
+        let cache = match &self.cache {
+            Some(cache) => cache.as_bytes(),
+            None => identity.write_behind_job(key),
+        };
+        PalmFields { cache, payload: &self.payload, tracking, ..PalmFields::default() }
     }
 }
 
@@ -214,6 +255,7 @@ const CACHE_KEY: usize = Hyphenated::LENGTH + 2 * 21;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pylm_protocol::palm::PalmMessage;
 
     #[test]
     fn a_cache_key_names_job_message_and_part() {
@@ -221,5 +263,84 @@ mod tests {
         assert_eq!(key(0, 0), "00000000-0000-0000-0000-000000000000/0/0");
         assert_eq!(key(1_234_567_890, 10), "00000000-0000-0000-0000-000000000000/1234567890/10");
         assert!(key(u64::MAX, u64::MAX).ends_with("/18446744073709551615/18446744073709551615"));
+    }
+
+    const IDENTITY: Identity = Identity { number: 7, part: 1 };
+    const TRACKING: Tracking = Tracking { lease: 3, node: 5 };
+    const TRACKED: [u8; 20] = *b"\x81\x01\x03\0\0\0\0\0\0\0\x89\x01\x05\0\0\0\0\0\0\0";
+
+    fn sent(cache: Option<&str>) -> Message {
+        let header = Header {
+            pipeline: "pipeline".into(),
+            client: "client".into(),
+            function: "server.first server.second".into(),
+            stage: 1,
+            ..Header::default()
+        };
+        Message {
+            header: Arc::new(header),
+            cache: cache.map(CacheKey::from),
+            payload: Bytes::from_static(b"question"),
+        }
+    }
+
+    /// Whether an answer goes to the client in its own frame; what the client reads is the same either way. The worker has the
+    /// message read, changes it, and writes it with `behind` at its end.
+    fn goes_on(
+        message: &Message,
+        length: usize,
+        change: impl FnOnce(&mut PalmMessage<'_>),
+        behind: &[u8],
+    ) -> bool {
+        let mut pen = Pen::default();
+        let question = message.to_palm(IDENTITY, Some(TRACKING), &mut pen);
+        let payload = vec![b'x'; length];
+        let mut answer = PalmMessage { payload: &payload, ..PalmMessage::decode(&question).unwrap() };
+        assert_eq!(answer.tracking.take(), Some(TRACKING));
+        change(&mut answer);
+        let mut frame = Frame::from_vec([&answer.encode(), behind].concat());
+        let result = message.with_payload(Bytes::from(payload.clone()));
+        let palm = result.answer_to_palm(&mut frame, IDENTITY, TRACKING, &mut pen);
+        let anew = result.to_palm(IDENTITY, None, &mut pen);
+        let is_same = palm.as_ptr() == frame.as_ptr();
+        assert_eq!(*palm, *if is_same { [&anew, behind].concat() } else { anew.to_vec() });
+        is_same
+    }
+
+    #[test]
+    fn a_large_answer_in_which_only_the_payload_is_new_goes_on_as_it_is() {
+        for cache in [None, Some("key")] {
+            for length in [LARGE, LARGE + 1, 1 << 20] {
+                assert!(goes_on(&sent(cache), length, |_| {}, &TRACKED));
+            }
+        }
+        let of_no_words = Message { header: Arc::default(), ..sent(None) };
+        assert!(goes_on(&of_no_words, LARGE, |_| {}, &TRACKED));
+    }
+
+    #[test]
+    fn an_answer_that_says_more_or_something_else_is_written_anew() {
+        let changed = |change: fn(&mut PalmMessage<'_>)| goes_on(&sent(Some("key")), LARGE, change, &TRACKED);
+        assert!(!changed(|answer| answer.pipeline = "Pipeline"));
+        assert!(!changed(|answer| answer.client = ""));
+        assert!(!changed(|answer| answer.stage = 2));
+        assert!(!changed(|answer| answer.stage = 0));
+        assert!(!changed(|answer| answer.function = "server.first server.another"));
+        assert!(!changed(|answer| answer.cache = "another"));
+        assert!(!changed(|answer| answer.cache = ""));
+
+        let ends = |behind: &[&[u8]]| goes_on(&sent(None), LARGE, |_| {}, &behind.concat());
+        assert!(!ends(&[]));
+        assert!(!ends(&[&TRACKED, b"\xa0\x01\x01"]), "another field");
+        assert!(!ends(&[b"\xa0\x01\x01", &TRACKED]), "another field before the tracking");
+        assert!(!ends(&[b"\x18\x02", &TRACKED]), "another stage behind the payload");
+        assert!(!ends(&[&TRACKED[10..], &TRACKED[..10]]), "another order");
+        assert!(!ends(&[&TRACKED[..12], &[0; 8]]), "another run");
+    }
+
+    #[test]
+    fn a_small_answer_is_written_anew() {
+        assert!(!goes_on(&sent(None), LARGE - 1, |_| {}, &TRACKED));
+        assert!(!goes_on(&sent(None), 0, |_| {}, &TRACKED));
     }
 }

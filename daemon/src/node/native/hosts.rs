@@ -25,7 +25,7 @@ impl Router {
     #[inline]
     pub(super) fn take_only(&mut self, host: HostKey, session: SessionKey, lease: LeaseKey, payload: Bytes) {
         self.sessions.take_end(session, payload.len());
-        if let Err(payload) = self.take_reply(host, lease, payload) {
+        if let Err(payload) = self.take_reply(host, lease, payload, None) {
             let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
             self.take_result(host, lease, only);
             self.take_end(host, lease, LeaseEnd::Done(1));
