@@ -243,15 +243,8 @@ impl Entries {
         body: Message,
     ) -> (MessageKey, PartKey) {
         let load = Load::Part(Part::new(0, function, body));
-        let whole = |message: Entry, key| Entry {
-            scattering: false,
-            parts: 1,
-            open_parts: 1,
-            message: key,
-            load,
-            ..message
-        };
-        let key = self.0.insert_with_key(|key| whole(message, key));
+        let message = Entry { scattering: false, parts: 1, open_parts: 1, load, ..message };
+        let key = self.0.insert_with_key(|key| Entry { message: key, ..message });
         (key, PartKey(key))
     }
 
@@ -265,7 +258,7 @@ impl Entries {
         let message = self.message_mut(key)?;
         let part = Part::new(message.parts, function, body);
         message.parts += 1;
-        // The first one is as a rule all of the message.
+        // The first one is as a rule all of the message. With one of another size, its own would be forgotten.
         if part.part == 0 && part.body.payload.len() as u64 == message.bytes() {
             message.open_parts += 1;
             message.message = key;
