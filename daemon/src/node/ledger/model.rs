@@ -278,7 +278,7 @@ impl World {
 
     fn finish(&mut self, out: Out) {
         // Of every third message the only result ends everything at once, where it may.
-        if out.message.1 % 3 == 0
+        if out.message.1.is_multiple_of(3)
             && let Some((message, part)) = self.ledger.reply(out.host, out.key, |_| true)
         {
             assert_eq!(((message.job, message.number), part.identity.part), (out.message, out.part));
