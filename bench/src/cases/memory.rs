@@ -39,10 +39,12 @@ pub(super) fn wait(context: &Context, db: &str, (jobs, each): (u32, u64)) -> Res
         }
         client.say(&Record::Heartbeat { patience: IDLE_PATIENCE.as_millis() as u64 });
         client.send()?;
-        // All of a job are accepted before the next one begins.
-        client.hear(1, |record| {
-            Ok(usize::from(matches!(record, Record::Accepted { submitted, .. } if *submitted == each)))
-        })?;
     }
+    // Those of each job were accepted before the next one was opened.
+    client.hear(1, |record| {
+        let is_last =
+            matches!(record, Record::Accepted { job, submitted, .. } if (*job, *submitted) == (jobs, each));
+        Ok(usize::from(is_last))
+    })?;
     Ok(client)
 }
