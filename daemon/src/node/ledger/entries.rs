@@ -42,7 +42,7 @@ pub struct Entry {
     /// Gather has answered.
     pub(super) gathered: bool,
     /// The message that the part is of: itself, where it is both.
-    message: MessageKey,
+    pub(super) message: MessageKey,
     load: Load,
 }
 
@@ -65,7 +65,7 @@ pub struct Part {
     /// How often it was leased.
     pub attempt: u32,
     /// Its place among the message's parts.
-    part: u64,
+    index: u64,
     /// The lease that is out.
     pub(super) lease: Option<LeaseKey>,
     /// What few parts have.
@@ -94,8 +94,8 @@ pub(super) struct History {
 }
 
 impl Part {
-    fn new(part: u64, function: FunctionKey, body: Message) -> Self {
-        Part { function, body, attempt: 0, part, lease: None, history: None }
+    fn new(index: u64, function: FunctionKey, body: Message) -> Self {
+        Part { function, body, attempt: 0, index, lease: None, history: None }
     }
 
     /// Where it goes on to, if it is not for a function.
@@ -134,6 +134,14 @@ pub struct PartOf<P> {
     pub identity: Identity,
     /// The part.
     pub part: P,
+}
+
+impl<P: Borrow<Part>> PartOf<P> {
+    #[inline]
+    fn new(message: MessageKey, job: JobKey, number: u64, part: P) -> Self {
+        let identity = Identity { number, part: part.borrow().index };
+        PartOf { message, job, identity, part }
+    }
 }
 
 impl<P: Borrow<Part>> Deref for PartOf<P> {
@@ -197,15 +205,13 @@ impl Entry {
     #[inline]
     fn part(&self) -> Option<PartOf<&Part>> {
         let Load::Part(part) = &self.load else { return None };
-        let identity = Identity { number: self.number, part: part.part };
-        Some(PartOf { message: self.message, job: self.job, identity, part })
+        Some(PartOf::new(self.message, self.job, self.number, part))
     }
 
     #[inline]
     fn part_mut(&mut self) -> Option<PartOf<&mut Part>> {
         let Load::Part(part) = &mut self.load else { return None };
-        let identity = Identity { number: self.number, part: part.part };
-        Some(PartOf { message: self.message, job: self.job, identity, part })
+        Some(PartOf::new(self.message, self.job, self.number, part))
     }
 
     fn ended(&self) -> EndedMessage {
@@ -259,7 +265,7 @@ impl Entries {
         let part = Part::new(message.parts, function, body);
         message.parts += 1;
         // The first one is as a rule all of the message. With one of another size, its own would be forgotten.
-        if part.part == 0 && part.body.payload.len() as u64 == message.bytes() {
+        if part.index == 0 && part.body.payload.len() as u64 == message.bytes() {
             message.open_parts += 1;
             message.message = key;
             message.load = Load::Part(part);
@@ -333,8 +339,7 @@ impl Entries {
         let entry = self.0.remove(key.0)?;
         let ended = entry.ended();
         let Load::Part(part) = entry.load else { return None };
-        let identity = Identity { number: entry.number, part: part.part };
-        Some((ended, PartOf { message: key.0, job: entry.job, identity, part }))
+        Some((ended, PartOf::new(entry.message, entry.job, entry.number, part)))
     }
 
     /// Ends a message. Its parts may end later.

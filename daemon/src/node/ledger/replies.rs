@@ -63,9 +63,8 @@ impl Ledger {
     /// # Errors
     /// Gives the result back, with nothing changed, where more is to be minded.
     pub fn reply_for_hooks(&mut self, host: HostKey, key: LeaseKey, payload: Bytes) -> Result<Whole, Bytes> {
-        let Some((_, part)) = self.whole(host, key) else { return Err(payload) };
-        let function = part.function;
-        let Some(message) = self.leases.get(key).map(|lease| lease.part.0) else { return Err(payload) };
+        let Some((open, part)) = self.whole(host, key) else { return Err(payload) };
+        let (message, function) = (open.message, part.function);
         let Some(open) = self.entries.message_mut(message) else { return Err(payload) };
         let Some(original) = open.original.take() else { return Err(payload) };
         open.gathering = true;
