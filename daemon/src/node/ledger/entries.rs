@@ -249,8 +249,14 @@ impl Entries {
         body: Message,
     ) -> (MessageKey, PartKey) {
         let load = Load::Part(Part::new(0, function, body));
-        let message = Entry { scattering: false, parts: 1, open_parts: 1, load, ..message };
-        let key = self.0.insert_with_key(|key| Entry { message: key, ..message });
+        let key = self.0.insert_with_key(|key| Entry {
+            scattering: false,
+            parts: 1,
+            open_parts: 1,
+            message: key,
+            load,
+            ..message
+        });
         (key, PartKey(key))
     }
 
