@@ -2,11 +2,10 @@
 
 use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
-use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pylm_client::DEFAULT_ADDRESS;
+use pylm_units::TimeSpan;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Streams messages through the native functions of a pylmd node
 #[derive(Debug, Parser)]
@@ -94,8 +93,8 @@ pub(crate) struct NodeArguments {
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) session: Option<String>,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s", global = true)]
-    pub(crate) wait: Duration,
+    #[arg(long, value_name = "TIME", default_value = "5s", global = true)]
+    pub(crate) wait: TimeSpan,
 }
 
 #[derive(Debug, Args)]
@@ -139,11 +138,11 @@ pub(crate) struct StreamArguments {
     #[arg(long)]
     pub(crate) ordered: bool,
     /// How long each message may take before it fails: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive)]
+    pub(crate) timeout: Option<TimeSpan>,
     /// How long all of the job may take: what has not ended then fails
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) deadline: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive)]
+    pub(crate) deadline: Option<TimeSpan>,
     /// How often a message is run again whose function has failed, after growing delays; not for errors that a function calls
     /// permanent
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -281,8 +280,8 @@ pub(crate) struct StatusArguments {
     #[arg(long)]
     pub(crate) check: bool,
     /// With --check: for how long work may wait that no host has; waits as long to see it [default: 10s, without waiting]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "check")]
-    pub(crate) within: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive, requires = "check")]
+    pub(crate) within: Option<TimeSpan>,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }
@@ -295,8 +294,8 @@ Example:
 Ctrl-C ends it. What stands still though it should not is red. ENDED/S counts the last five seconds.")]
 pub(crate) struct TopArguments {
     /// How long to wait before the next look: 500ms, 5s
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "1s")]
-    pub(crate) every: Duration,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive, default_value = "1s")]
+    pub(crate) every: TimeSpan,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }

@@ -6,7 +6,6 @@ mod bench;
 mod cache;
 mod cluster;
 mod completions;
-mod duration;
 mod failed;
 mod failure;
 mod interrupt;

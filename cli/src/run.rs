@@ -7,12 +7,12 @@ use crate::job::connect;
 use crate::job::input::Sources;
 use crate::job::stream::{self, Ending};
 use crate::node::PrivateNode;
+use pylm_units::TimeSpan;
 use std::process::ExitCode;
-use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// How long a node that says it is ready may take to greet.
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: TimeSpan = TimeSpan::from_secs(10);
 
 /// Does the job, and ends the node however the job ends.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {

@@ -56,7 +56,7 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
     let cases: [(&[&str], &str); 8] = [
         (&["job", "shout"], "SERVER.FUNCTION"),
         (&["job", "server.f", "--lines", "--null"], "cannot be used with"),
-        (&["job", "server.f", "--timeout", "5 parsecs"], "ms, s, m or h"),
+        (&["job", "server.f", "--timeout", "5 parsecs"], "like 500ms, 5s, 2m or 1h"),
         (&["job", "server.f", "no-such-file"], "cannot read no-such-file"),
         (&["job", "server.f", "/"], "is a folder"),
         (&["job", "server.f", "--db", "nonsense"], "tcp://127.0.0.1:5559"),

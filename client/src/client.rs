@@ -13,12 +13,15 @@ use crate::thread::{ClientThread, FirstConnection};
 use bytes::Bytes;
 use pylm_transport::Poller;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 /// Cache calls under way at once; the node allows some more.
 const OPEN_CALLS: usize = 256;
+
+/// For a patience that no clock can count.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A connection to a node, kept up by a thread of its own. Clones share it.
 ///
@@ -61,7 +64,8 @@ impl Client {
             address: options.address,
         };
         let (reply, greeted) = oneshot::channel();
-        let until = Instant::now() + options.patience;
+        let now = Instant::now();
+        let until = now.checked_add(options.patience).unwrap_or(now + FOR_EVER);
         let first = FirstConnection { until, patience: options.patience, reply };
         // Stops the thread when this future is dropped before the node has greeted, too.
         let (calls, session) = (Semaphore::new(OPEN_CALLS), options.session);

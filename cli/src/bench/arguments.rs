@@ -1,9 +1,8 @@
 //! The command line of `pylm bench`.
 
 use crate::arguments::{NodeArguments, Stages, stages};
-use crate::duration;
 use clap::Args;
-use std::time::Duration;
+use pylm_units::{ByteSize, TimeSpan};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -24,15 +23,15 @@ pub(crate) struct BenchArguments {
     /// The function to call, SERVER.FUNCTION; several, separated by commas, are stages
     #[arg(value_name = "SERVER.FUNCTION[,SERVER.FUNCTION...]", value_parser = stages)]
     pub(crate) function: Stages,
-    /// The size of each payload, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    pub(crate) size: usize,
+    /// The size of each payload
+    #[arg(long, value_name = "SIZE", default_value = "100B")]
+    pub(crate) size: ByteSize,
     /// How many messages to send, over all clients [default: 100000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "duration")]
     pub(crate) messages: Option<u64>,
     /// Send for so long instead: 500ms, 10s, 2m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) duration: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive)]
+    pub(crate) duration: Option<TimeSpan>,
     /// How many clients send at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) clients: u16,
@@ -40,8 +39,8 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) window: u64,
     /// How long each message may take before it fails: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = TimeSpan::positive)]
+    pub(crate) timeout: Option<TimeSpan>,
     /// Write the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

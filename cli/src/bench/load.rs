@@ -56,12 +56,12 @@ impl Load {
         let messages = arguments.duration.is_none().then(|| arguments.messages.unwrap_or(MESSAGES));
         Load {
             function: arguments.function.0.clone(),
-            size: arguments.size,
+            size: arguments.size.in_memory(),
             clients: usize::from(arguments.clients),
             window: arguments.window,
             messages,
-            duration: arguments.duration,
-            timeout: arguments.timeout,
+            duration: arguments.duration.map(Into::into),
+            timeout: arguments.timeout.map(Into::into),
         }
     }
 

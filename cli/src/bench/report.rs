@@ -35,7 +35,7 @@ impl<'a> Report<'a> {
     }
 
     fn bytes_in(&self) -> u64 {
-        self.messages() * self.load.size as u64
+        self.messages().saturating_mul(self.load.size as u64)
     }
 
     /// The report as JSON; latencies in milliseconds, and megabytes of a million bytes.

@@ -4,6 +4,7 @@ use super::model::{Cluster, Node, Origin, Source};
 use super::offer::Offer;
 use super::ports::SOCKETS;
 use super::table::{Table, Value};
+use pylm_units::TimeSpan;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -11,10 +12,13 @@ use std::time::Duration;
 const HOST_GRACE: Duration = Duration::from_secs(5);
 
 /// How long a node may take to drain that is not told; as `pylmd` has it.
-const DRAIN_LIMIT: u64 = 30;
+const DRAIN_LIMIT: TimeSpan = TimeSpan::from_secs(30);
 
 /// How long a node may take to end when its time to drain is over.
 const NODE_GRACE: Duration = Duration::from_secs(10);
+
+/// Worker hosts that one table can be.
+const MOST_HOSTS: u64 = 1_000;
 
 /// Keys of nodes and worker hosts that are not handed on as they stand.
 const RESOLVED: [&str; 8] = ["name", "from", "plugin", "plugin-dir", "set", "host", "log", "workers"];
@@ -44,7 +48,7 @@ pub(crate) fn plan(cluster: &Cluster) -> Vec<Program> {
     let nodes = cluster.nodes.iter().map(|node| node_program(cluster, node));
     let mut programs: Vec<Program> = nodes.collect();
     for worker in &cluster.workers {
-        let count = worker.table.number("count").unwrap_or(1);
+        let count = worker.table.number("count").unwrap_or(1).min(MOST_HOSTS);
         for number in 1..=count {
             let numbered = |name: &str| if count > 1 { format!("{name}-{number}") } else { name.to_owned() };
             let mut args =
@@ -80,13 +84,13 @@ fn node_program(cluster: &Cluster, node: &Node) -> Program {
     }
     args.extend(node.table.number("workers").map(|workers| flag("workers", workers.to_string())));
     args.extend(settings(cluster, &node.table, &node.offer));
-    let limit = node.table.number("drain-limit").unwrap_or(DRAIN_LIMIT);
+    let limit = node.table.text("drain-limit").and_then(|limit| limit.parse().ok()).unwrap_or(DRAIN_LIMIT);
     Program {
         name: node.table.name.clone(),
         program: "pylmd",
         args,
         after,
-        grace: Duration::from_secs(limit).saturating_add(NODE_GRACE),
+        grace: limit.duration().saturating_add(NODE_GRACE),
     }
 }
 

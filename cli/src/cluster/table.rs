@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Place};
 use super::keys::{Key, Kind, nearest};
+use pylm_units::{ByteSize, TimeSpan};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -154,6 +155,12 @@ impl<'a> Reader<'a> {
                 u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Number)
             }
             (Kind::Text, single) => scalar(single).map(Value::Text),
+            (Kind::Time, single) => {
+                scalar(single).filter(|text| text.parse::<TimeSpan>().is_ok()).map(Value::Text)
+            }
+            (Kind::Size, single) => {
+                scalar(single).filter(|text| text.parse::<ByteSize>().is_ok()).map(Value::Text)
+            }
             (Kind::List | Kind::Table, DeValue::Array(values)) => {
                 let read = |value: &Spanned<DeValue<'_>>| Some(item(scalar(value.get_ref())?, value.span()));
                 values.iter().map(read).collect::<Option<_>>().map(Value::List)
@@ -211,6 +218,8 @@ fn wanted(kind: Kind) -> &'static str {
     match kind {
         Kind::Switch => "true or false",
         Kind::Number => "a whole number that is not negative",
+        Kind::Time => "a length of time in quotes, like '500ms' or '5s', or a number of seconds",
+        Kind::Size => "a size in quotes, like '64MiB', or a number of bytes",
         Kind::Text => "a text in quotes",
         Kind::List => "a list of texts",
         Kind::Table => "a table of keys and values",

@@ -18,7 +18,7 @@ pub(crate) fn connect(node: &NodeArguments) -> Result<Client, Failure> {
     let options = ClientOptions::new(&*node.db)
         .name("pylm")
         .software(concat!("pylm ", env!("CARGO_PKG_VERSION")))
-        .patience(node.wait);
+        .patience(node.wait.into());
     Ok(Client::connect(match &node.session {
         Some(session) => options.session(session),
         None => options,

@@ -72,8 +72,8 @@ pub(crate) async fn stream(
     let format = arguments.format.format();
     let options = JobOptions::new()
         .ordered(arguments.ordered)
-        .timeout(arguments.timeout)
-        .deadline(arguments.deadline)
+        .timeout(arguments.timeout.map(Into::into))
+        .deadline(arguments.deadline.map(Into::into))
         .retries(arguments.retries)
         .priority(arguments.priority);
     let (sender, results) = client.job(&function.0, options);

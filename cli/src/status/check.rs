@@ -29,7 +29,7 @@ pub(super) fn verdict(node: &Snapshot, within: Option<Duration>) -> Verdict {
     else {
         return Verdict::Well;
     };
-    let still = Duration::from_secs_f64(job.still.unwrap_or_default().max(0.0));
+    let still = Duration::try_from_secs_f64(job.still.unwrap_or_default().max(0.0)).unwrap_or(Duration::MAX);
     match within.checked_sub(still).filter(|left| !left.is_zero()) {
         Some(left) => Verdict::Unknown(left),
         None => Verdict::Stuck(format!(

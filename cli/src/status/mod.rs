@@ -25,7 +25,7 @@ pub(crate) fn status(arguments: &StatusArguments) -> Result<ExitCode, Failure> {
     let (text, node) = loop {
         let text = json(&client)?;
         let node = parsed(&text)?;
-        match verdict(&node, arguments.within) {
+        match verdict(&node, arguments.within.map(Into::into)) {
             Verdict::Stuck(reason) if arguments.check => return Err(Failure::Running(reason)),
             // Nothing is to be waited for but time itself: whether anything moves is seen only over a while.
             Verdict::Unknown(left) if arguments.check => std::thread::sleep(left),

@@ -37,7 +37,7 @@ pub(crate) fn top(arguments: &TopArguments) -> Result<ExitCode, Failure> {
     let client = Arc::new(connect(&arguments.node)?);
     let looks = Looks::start(&client)?;
     written(paint(ENTER))?;
-    let outcome = stream::runtime()?.block_on(show(&client, looks, arguments.every));
+    let outcome = stream::runtime()?.block_on(show(&client, looks, arguments.every.into()));
     written(paint(LEAVE))?;
     outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use super::{ControlError, start};
 use crate::node::Onlooker;
 use clap::Args;
+use pylm_units::TimeSpan;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ pub struct ControlFlags {
     /// Serve /health, /ready, /metrics, /status and a dashboard over HTTP at this address; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT")]
     http: Option<String>,
-    /// For how long messages at hosts may give neither result nor end before the node counts as stuck, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
-    stuck_after: u64,
+    /// For how long messages at hosts may give neither result nor end before the node counts as stuck
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = TimeSpan::positive)]
+    stuck_after: TimeSpan,
 }
 
 impl ControlFlags {
@@ -29,6 +30,6 @@ impl ControlFlags {
 
     /// For how long work at hosts may stand still.
     pub(crate) fn stuck_after(&self) -> Duration {
-        Duration::from_secs(self.stuck_after)
+        self.stuck_after.into()
     }
 }

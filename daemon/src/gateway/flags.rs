@@ -2,7 +2,7 @@
 
 use super::{Gateway, GatewayConfig, GatewayError};
 use clap::Args;
-use std::time::Duration;
+use pylm_units::TimeSpan;
 
 /// The flags of `pylmd` that are about its gateway.
 #[derive(Debug, Clone, Args)]
@@ -11,9 +11,9 @@ pub struct GatewayFlags {
     /// Offer functions over HTTP at this address, as /FUNCTION and /SERVER.FUNCTION; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT")]
     gateway: Option<String>,
-    /// How long a call over HTTP may take, in seconds; a caller may ask for less with the header Pylm-Timeout; 0: no limit
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    gateway_timeout: u64,
+    /// How long a call over HTTP may take; a caller may ask for less with the header Pylm-Timeout; 0: no limit
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    gateway_timeout: TimeSpan,
     /// How many calls over HTTP may be under way at once; further ones are answered with 429
     #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..))]
     gateway_requests: u32,
@@ -26,7 +26,7 @@ impl GatewayFlags {
     /// As [`Gateway::start`].
     pub fn start(&self, node: &str, db: &str, max_message: u64) -> Result<Option<Gateway>, GatewayError> {
         let Some(address) = &self.gateway else { return Ok(None) };
-        let timeout = (self.gateway_timeout > 0).then(|| Duration::from_secs(self.gateway_timeout));
+        let timeout = (self.gateway_timeout > TimeSpan::ZERO).then(|| self.gateway_timeout.into());
         Gateway::start(GatewayConfig {
             address: address.clone(),
             node: node.to_owned(),

@@ -2,7 +2,6 @@
 
 use super::Host;
 use super::life::Life;
-use super::options::DEFAULT_GRACE;
 use pylm_plugin_host::Function;
 use pylm_transport::Waker;
 use std::io;
@@ -13,8 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The most bytes of messages that may wait in the host, beside one.
 const LIMIT_BYTES: u64 = 64 << 20;
-/// How long a function may go on when nobody wants its results, before that is told.
-const GRACE: Duration = Duration::from_secs(DEFAULT_GRACE);
+/// How long a function may go on when nobody wants its results, before that is told; as `pylm-worker --grace` has it.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What tells the host to end.
 #[derive(Debug, Default)]

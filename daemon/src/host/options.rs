@@ -3,11 +3,9 @@
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::Parser;
+use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
 use std::str::FromStr;
-
-/// How long a function may go on when nobody wants its results, in seconds, unless it is said.
-pub const DEFAULT_GRACE: u64 = 10;
 
 /// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
 ///
@@ -32,23 +30,23 @@ pub struct WorkerOptions {
     /// How many messages are worked on at the same time [default: the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub slots: Option<u16>,
-    /// With --http: how long a call waits for a slot before it is refused with status 503, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub http_wait: u64,
-    /// With --http: the largest body of a call, and the largest result, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = pylm_protocol::DEFAULT_MAX_MESSAGE, value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_message: u64,
+    /// With --http: how long a call waits for a slot before it is refused with status 503
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub http_wait: TimeSpan,
+    /// With --http: the largest body of a call, and the largest result
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::new(pylm_protocol::DEFAULT_MAX_MESSAGE), value_parser = ByteSize::positive)]
+    pub max_message: ByteSize,
     /// The most bytes of messages that may wait in this host, beside one
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit_bytes: u64,
-    /// How long a function may go on after its message's time is over, or its job was cancelled, in seconds. Then this host
-    /// gives everything else back to the node, and its process is replaced
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE)]
-    pub grace: u64,
-    /// How long this host asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
-    /// busy meanwhile; only for machines with cores to spare
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
-    pub spin: u64,
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = ByteSize::positive)]
+    pub limit_bytes: ByteSize,
+    /// How long a function may go on after its message's time is over, or its job was cancelled. Then this host gives
+    /// everything else back to the node, and its process is replaced
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub grace: TimeSpan,
+    /// How long this host asks for news before it sleeps, as in 50us: messages that come one at a time pass sooner, and a core is busy
+    /// meanwhile; only for machines with cores to spare; a number alone counts microseconds
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = TimeSpan::microseconds)]
+    pub spin: TimeSpan,
     /// Where plugins are looked for by name, first. Can be given many times
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,

@@ -60,16 +60,16 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
             address,
             name,
             slots,
-            wait: Duration::from_secs(options.http_wait),
-            max_message: options.max_message,
-            limit_bytes: options.limit_bytes,
+            wait: options.http_wait.into(),
+            max_message: options.max_message.bytes(),
+            limit_bytes: options.limit_bytes.bytes(),
             functions,
         }
         .serve(),
         None => {
             let db = options.db.unwrap_or_default();
-            let grace = Duration::from_secs(options.grace);
-            let (limit_bytes, spin) = (options.limit_bytes, Duration::from_micros(options.spin));
+            let grace = options.grace.into();
+            let (limit_bytes, spin) = (options.limit_bytes.bytes(), options.spin.into());
             Host { db, name, slots, limit_bytes, grace, spin, functions }.serve(Life::begin)
         }
     };

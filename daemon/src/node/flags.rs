@@ -5,14 +5,13 @@ use super::pylm::ports::default_range;
 use crate::control::ControlFlags;
 use crate::gateway::GatewayFlags;
 use crate::host::WebUrl;
-use crate::host::options::DEFAULT_GRACE;
 use crate::host::options::PluginSetting;
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::{Parser, ValueEnum};
 use pylm_plugin_host::PluginSet;
+use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Hosts a node: takes messages from clients, has them scattered, worked on by worker hosts and gathered, and returns the
 /// results.
@@ -34,6 +33,9 @@ Examples:
       a node that runs functions itself, and sends their results on
   pylmd --name second --inline --plugin shout --from first=tcp://127.0.0.1:5559 --host 127.0.0.2
       the node that they go to: pylm job first.shout,second.shout
+
+Lengths of time are written like 500ms, 5s, 2m or 1h, a number alone counts seconds; sizes like 100kB or 64MiB, a number alone
+counts bytes.
 
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
 capitals. The flag wins, then the environment, then the file.
@@ -99,39 +101,38 @@ pub struct Flags {
     #[arg(long, value_name = "FIRST-LAST", value_parser = peer_ports, help_heading = "Addresses")]
     peer_ports: Option<PeerPorts>,
 
-    /// The largest payload, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = pylm_protocol::DEFAULT_MAX_MESSAGE, help_heading = "Bounds")]
-    pub(super) max_message: u64,
-    /// The size of the cache, in bytes; a full cache refuses, and never evicts
-    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, help_heading = "Bounds")]
-    cache_bytes: usize,
+    /// The largest payload
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::new(pylm_protocol::DEFAULT_MAX_MESSAGE), help_heading = "Bounds")]
+    pub(super) max_message: ByteSize,
+    /// The size of the cache; a full cache refuses, and never evicts
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", help_heading = "Bounds")]
+    cache_bytes: ByteSize,
     /// How often a message may lose its host while it is tried alone, before it fails
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Bounds")]
     max_attempts: u32,
     /// How many bytes of messages that lost their host too often are kept for `pylm failed`: at least one, at most 1,000; the
     /// oldest ones go first
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, help_heading = "Bounds")]
-    failed_bytes: u64,
-    /// How long a message waits for somebody to offer its function, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, help_heading = "Bounds")]
-    function_wait: u64,
-    /// How long a job is kept for a client whose connection is lost, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
-    client_grace: u64,
-    /// How long a job is kept, with --journal, whose client is lost and has not had everything, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 86_400, help_heading = "Bounds")]
-    keep: u64,
-    /// How long the node goes on after SIGTERM to finish what is under way, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Bounds")]
-    pub(super) drain_limit: u64,
-    /// With --workers: how long a function may go on when nobody wants its results any more, in seconds; see --grace of
-    /// pylm-worker
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_GRACE, help_heading = "Bounds")]
-    pub(super) worker_grace: u64,
-    /// How long the node asks for news before it sleeps, in microseconds: messages that come one at a time pass sooner, and a core is
-    /// busy meanwhile; only for machines with cores to spare
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, help_heading = "Bounds")]
-    spin: u64,
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Bounds")]
+    failed_bytes: ByteSize,
+    /// How long a message waits for somebody to offer its function
+    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Bounds")]
+    function_wait: TimeSpan,
+    /// How long a job is kept for a client whose connection is lost
+    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Bounds")]
+    client_grace: TimeSpan,
+    /// How long a job is kept, with --journal, whose client is lost and has not had everything
+    #[arg(long, value_name = "TIME", default_value = "1d", help_heading = "Bounds")]
+    keep: TimeSpan,
+    /// How long the node goes on after SIGTERM to finish what is under way
+    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Bounds")]
+    pub(super) drain_limit: TimeSpan,
+    /// With --workers: how long a function may go on when nobody wants its results any more; see --grace of pylm-worker
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Bounds")]
+    pub(super) worker_grace: TimeSpan,
+    /// How long the node asks for news before it sleeps, as in 50us: messages that come one at a time pass sooner, and a core is busy
+    /// meanwhile; only for machines with cores to spare; a number alone counts microseconds
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = TimeSpan::microseconds, help_heading = "Bounds")]
+    spin: TimeSpan,
     /// What a 0 from a pylm worker is: pylm's way to tell an error, or a result
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
@@ -145,9 +146,9 @@ pub struct Flags {
     /// How many calls a web worker gets at one time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Web workers")]
     pub(super) http_worker_calls: u16,
-    /// How long a call to a web worker may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Web workers")]
-    pub(super) http_worker_timeout: u64,
+    /// How long a call to a web worker may take
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = TimeSpan::positive, help_heading = "Web workers")]
+    pub(super) http_worker_timeout: TimeSpan,
     /// How often a message is called at web workers that break off, take too long, or answer with a status of 5xx, before it fails
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Web workers")]
     pub(super) http_worker_attempts: u32,
@@ -205,17 +206,17 @@ impl Flags {
             from: self.from.clone(),
             pipelined: self.pipelined,
             inline: self.inline,
-            max_message: self.max_message,
-            cache_bytes: self.cache_bytes,
+            max_message: self.max_message.bytes(),
+            cache_bytes: self.cache_bytes.in_memory(),
             max_attempts: self.max_attempts,
-            function_wait: Duration::from_secs(self.function_wait),
-            failed_bytes: self.failed_bytes,
-            client_grace: Duration::from_secs(self.client_grace),
+            function_wait: self.function_wait.into(),
+            failed_bytes: self.failed_bytes.bytes(),
+            client_grace: self.client_grace.into(),
             journal: self.journal.clone(),
-            keep: Duration::from_secs(self.keep),
+            keep: self.keep.into(),
             stuck_after: self.control.stuck_after(),
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
-            spin: Duration::from_micros(self.spin),
+            spin: self.spin.into(),
             zero_is_error: self.pylm_zero == Zero::Error,
             plugins,
         }

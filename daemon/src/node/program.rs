@@ -72,7 +72,7 @@ impl Flags {
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
         let http = self.control.start(node.onlooker())?;
-        let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message)?;
+        let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message.bytes())?;
         let control_gateway = gateway.as_ref().map(Gateway::control);
         service::watch_signals(move |stop| {
             service::notify_stopping();
@@ -140,7 +140,7 @@ impl Flags {
             name: format!("{}-http", self.name),
             urls: self.http_worker.clone(),
             calls: usize::from(self.http_worker_calls),
-            timeout: Duration::from_secs(self.http_worker_timeout),
+            timeout: self.http_worker_timeout.into(),
             attempts: self.http_worker_attempts,
             limit_bytes: HOST_BYTES,
         };
@@ -156,7 +156,7 @@ impl Flags {
         gateway: Option<Gateway>,
     ) -> anyhow::Result<ExitCode> {
         let control = node.control();
-        let limit = Duration::from_secs(self.drain_limit);
+        let limit = self.drain_limit.duration();
         let mut draining_since = None;
         let mut told = false;
         while !node.wait(WATCH) {
@@ -165,7 +165,7 @@ impl Flags {
                 let over = since.elapsed() > limit;
                 if over && !std::mem::replace(&mut told, true) {
                     tracing::warn!(
-                        seconds = self.drain_limit,
+                        limit = %self.drain_limit,
                         "not everything has ended within --drain-limit"
                     );
                     control(Command::Stop);
