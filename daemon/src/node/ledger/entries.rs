@@ -314,11 +314,6 @@ impl Entries {
         self.0.get_mut(key).filter(|entry| entry.is_open)
     }
 
-    /// The messages that have not ended.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (MessageKey, &Entry)> {
-        self.0.iter().filter(|(_, entry)| entry.is_open)
-    }
-
     /// A part that has not ended, whether its message has or not.
     #[inline]
     pub(super) fn part(&self, key: PartKey) -> Option<PartOf<&Part>> {
@@ -376,14 +371,25 @@ impl Entries {
         Some(PartOf { message, job, identity, part })
     }
 
-    /// Forgets everything of a job.
-    pub(super) fn forget_job(&mut self, job: JobKey) {
-        self.0.retain(|_, entry| entry.job != job);
+    /// Whether there is an entry of this key.
+    #[inline]
+    pub(super) fn has(&self, key: MessageKey) -> bool {
+        self.0.contains_key(key)
     }
 }
 
 #[cfg(test)]
 impl Entries {
+    /// The messages that have not ended.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (MessageKey, &Entry)> {
+        self.0.iter().filter(|(_, entry)| entry.is_open)
+    }
+
+    /// Whether something of a job is left.
+    pub(super) fn knows_job(&self, job: JobKey) -> bool {
+        self.0.values().any(|entry| entry.job == job)
+    }
+
     /// How many messages, and how many parts, have not ended.
     pub(super) fn count(&self) -> (usize, usize) {
         let parts = self.0.values().filter(|entry| entry.part().is_some());

@@ -17,6 +17,8 @@ struct Lane {
     job: JobKey,
     function: FunctionKey,
     waiting: VecDeque<PartKey>,
+    /// Those of them that have been dropped meanwhile, as far as is known.
+    dropped: usize,
     /// It is among the function's turns.
     queued: bool,
     /// What each of its parts costs in the function's time: half as much with each step of priority.
@@ -226,7 +228,8 @@ impl Functions {
             return lane;
         }
         let stride = STRIDE >> priority.min(PRIORITY);
-        let lane = Lane { job, function, waiting: VecDeque::new(), queued: false, stride, time: 0 };
+        let lane =
+            Lane { job, function, waiting: VecDeque::new(), dropped: 0, queued: false, stride, time: 0 };
         let lane = self.lanes.insert(lane);
         lanes.push(lane);
         if let Some(function) = self.functions.get_mut(function) {
@@ -292,13 +295,41 @@ impl Functions {
     pub(super) fn clear(&mut self, lane: LaneKey) {
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.waiting.clear();
+            lane.dropped = 0;
+        }
+    }
+
+    /// A part was dropped that may wait in one of these lanes. When many have been, those that are not `there` any more are taken out.
+    pub(super) fn pass_over(
+        &mut self,
+        lanes: &[LaneKey],
+        function: FunctionKey,
+        there: impl Fn(PartKey) -> bool,
+    ) {
+        const FEW: usize = 1_024;
+        let of_function =
+            |lane: &&LaneKey| self.lanes.get(**lane).is_some_and(|lane| lane.function == function);
+        let Some(lane) = lanes.iter().find(of_function).and_then(|&lane| self.lanes.get_mut(lane)) else {
+            return;
+        };
+        lane.dropped = (lane.dropped + 1).min(lane.waiting.len());
+        if lane.dropped > FEW.max(lane.waiting.len() / 2) {
+            lane.waiting.retain(|&part| there(part));
+            lane.dropped = 0;
+        }
+    }
+
+    /// A part that was taken from a lane had been dropped before.
+    pub(super) fn passed_over(&mut self, lane: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.dropped = lane.dropped.saturating_sub(1);
         }
     }
 
     /// How much waits in each lane: its job, its function, and how many parts.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (JobKey, FunctionKey, usize)> {
-        let waiting = self.lanes.values().filter(|lane| !lane.waiting.is_empty());
-        waiting.map(|lane| (lane.job, lane.function, lane.waiting.len()))
+        let waiting = self.lanes.values().filter(|lane| lane.waiting.len() > lane.dropped);
+        waiting.map(|lane| (lane.job, lane.function, lane.waiting.len() - lane.dropped))
     }
 
     /// Takes everything that waits for a function, with the lanes that it waited in.
@@ -312,6 +343,7 @@ impl Functions {
             .filter(|(_, lane)| lane.function == function)
             .map(|(key, lane)| {
                 lane.queued = false;
+                lane.dropped = 0;
                 waiting.extend(lane.waiting.drain(..));
                 (lane.job, key)
             })

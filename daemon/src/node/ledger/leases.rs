@@ -265,14 +265,6 @@ impl Ledger {
         self.leases.get(lease).map(|lease| lease.results)
     }
 
-    /// The leases that are out of a message, with their hosts.
-    pub fn leases_of(&self, message: MessageKey) -> Vec<(HostKey, LeaseKey)> {
-        let of_message =
-            |lease: &Lease| self.entries.part(lease.part).is_some_and(|part| part.message == message);
-        let out = self.leases.iter().filter(|(_, lease)| lease.out && of_message(lease));
-        out.map(|(key, lease)| (lease.host, key)).collect()
-    }
-
     /// The host that has a lease.
     pub fn lease_host(&self, lease: LeaseKey) -> Option<HostKey> {
         self.leases.get(lease).map(|lease| lease.host)
@@ -296,6 +288,17 @@ impl Ledger {
             let lane = self.functions.lane(part.job, part.function, job.terms.priority, &mut job.lanes);
             self.functions.push_front(lane, key);
         }
+    }
+
+    /// Drops a part that no host has. Its place in its lane is passed over.
+    pub(super) fn drop_waiting(&mut self, key: PartKey) {
+        if self.entries.part(key).is_none_or(|part| part.lease.is_some()) {
+            return;
+        }
+        let Some(part) = self.remove_part(key) else { return };
+        let lanes = self.jobs.get(part.job).map_or(&[][..], |job| &job.lanes);
+        let entries = &self.entries;
+        self.functions.pass_over(lanes, part.function, |part| entries.has(part.0));
     }
 
     /// Ends a part that was answered under `lease`.

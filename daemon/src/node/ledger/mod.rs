@@ -18,6 +18,7 @@ mod relay_model;
 mod relays;
 mod replies;
 mod retries;
+mod roll;
 mod turns;
 mod withdrawals;
 
@@ -100,6 +101,8 @@ pub struct Job {
     pub relay_bytes: usize,
     /// Its queues, one for each function.
     lanes: Vec<LaneKey>,
+    /// Its entries that have not ended, and some that have.
+    roll: Vec<MessageKey>,
     /// When something of it last moved on: a result, an end, the first message after it had none, or the end of its being held.
     pub moved: Option<Instant>,
 }
@@ -210,38 +213,6 @@ impl Ledger {
         self.jobs.get(job).is_some_and(|job| job.held)
     }
 
-    /// Ends what has not ended of a job, as cancelled.
-    pub fn cancel_job(&mut self, job: JobKey) -> Cancelled {
-        let mut cancelled = Cancelled::default();
-        let Some(entry) = self.jobs.get_mut(job) else { return cancelled };
-        if entry.counts.under_way > 0 {
-            cancelled.messages = self.messages_of(job).collect();
-            for &message in &cancelled.messages {
-                let ended = self.end(message, Outcome::Cancelled);
-                cancelled.bytes += ended.map_or(0, |message| message.bytes);
-            }
-        }
-        let Some(entry) = self.jobs.get_mut(job) else { return cancelled };
-        if entry.open_parts > 0 {
-            entry.open_parts = 0;
-            entry.open_bytes = 0;
-            entry.relays = 0;
-            entry.relay_bytes = 0;
-            entry.lanes.iter().for_each(|&lane| self.functions.clear(lane));
-            let entries = &self.entries;
-            let of_job = |part: PartKey| entries.part(part).is_some_and(|part| part.job == job);
-            let leases = self.leases.iter().filter(|(_, lease)| lease.out && of_job(lease.part));
-            cancelled.abandoned = leases.map(|(key, lease)| (lease.host, key)).collect();
-            self.entries.forget_job(job);
-        }
-        cancelled
-    }
-
-    /// The messages of a job that have not ended.
-    pub fn messages_of(&self, job: JobKey) -> impl Iterator<Item = MessageKey> {
-        self.entries.messages().filter(move |(_, message)| message.job == job).map(|(key, _)| key)
-    }
-
     /// Forgets a job; what has not ended of it is cancelled first.
     pub fn close_job(&mut self, job: JobKey) -> Cancelled {
         let cancelled = self.cancel_job(job);
@@ -263,7 +234,9 @@ impl Ledger {
         self.jobs.get_mut(job)?.accept(self.clock.now);
         self.totals.accept();
         let message = self.new_message(job, number, bytes, original, deadline);
-        Some(self.entries.accept(message))
+        let message = self.entries.accept(message);
+        self.jobs.get_mut(job)?.enrol(message, &self.entries);
+        Some(message)
     }
 
     /// Accepts a message that is one part, which waits for `function`: all at once, what [`accept`](Self::accept),
@@ -278,14 +251,15 @@ impl Ledger {
         function: FunctionKey,
         body: Message,
     ) -> Option<MessageKey> {
+        let message = self.new_message(job, number, 0, original, deadline);
         let entry = self.jobs.get_mut(job)?;
         entry.accept(self.clock.now);
         self.totals.accept();
         entry.open_parts += 1;
         entry.open_bytes += body.payload.len();
         let lane = self.functions.lane(job, function, entry.terms.priority, &mut entry.lanes);
-        let message = self.new_message(job, number, 0, original, deadline);
         let (message, part) = self.entries.accept_whole(message, function, body);
+        entry.enrol(message, &self.entries);
         self.functions.push_back(lane, part);
         Some(message)
     }
@@ -325,6 +299,9 @@ impl Ledger {
         let Some(part) = self.entries.add_part(message, function, body) else { return };
         job.open_parts += 1;
         job.open_bytes += bytes;
+        if part.0 != message {
+            job.enrol(part.0, &self.entries);
+        }
         let lane = self.functions.lane(key, function, job.terms.priority, &mut job.lanes);
         self.functions.push_back(lane, part);
     }
@@ -353,9 +330,12 @@ impl Ledger {
         Some((message.job, message.number))
     }
 
-    /// Ends a message.
-    pub fn end(&mut self, message: MessageKey, outcome: Outcome) -> Option<EndedMessage> {
-        let message = self.entries.end_message(message)?;
+    /// Ends a message. Where it was not done, what waits of it is dropped; what hosts have ends when they answer.
+    pub fn end(&mut self, key: MessageKey, outcome: Outcome) -> Option<EndedMessage> {
+        let message = self.entries.end_message(key)?;
+        if outcome != Outcome::Done {
+            self.drop_waiting(PartKey(key));
+        }
         self.totals.end(outcome);
         self.moves += 1;
         self.activity.messages.add(self.clock.since(message.since));

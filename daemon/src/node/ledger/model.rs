@@ -201,17 +201,26 @@ impl World {
                 let open: Vec<_> = self.ledger.entries.messages().map(|(key, _)| key).collect();
                 if let Some(place) = pick(&open, message) {
                     let at_hosts = self.ledger.leases_of(open[place]);
-                    let is_out = |lease: &(HostKey, LeaseKey)| {
-                        self.out.iter().any(|out| (out.host, out.key) == *lease)
-                    };
-                    assert!(at_hosts.iter().all(is_out));
-                    self.end(open[place], Outcome::Failed);
+                    let open = open[place];
+                    let entry = self.ledger.message(open).unwrap();
+                    let message = (entry.job, entry.number);
+                    let own = PartKey(open);
+                    assert_eq!(sorted(at_hosts), self.at_hosts(|of| of == message));
+                    self.end(open, Outcome::Failed);
+                    let waits = self.ledger.entries.part(own).is_some_and(|part| part.lease.is_none());
+                    assert!(!waits, "what waits of it is kept");
                 }
             }
             Event::Hold { job, held } => self.ledger.hold(self.jobs[job % 3], held),
             Event::Cancel { job } => {
                 let job = self.jobs[job % 3];
+                let of_job: Vec<_> = self.ledger.entries.messages().map(|(key, of)| (of.job, key)).collect();
+                let of_job = of_job.into_iter().filter(|(of, _)| *of == job).map(|(_, key)| key);
+                let listed = self.ledger.messages_of(job).collect();
+                assert_eq!(sorted(of_job.collect()), sorted(listed));
+                let parts = self.at_hosts(|(of, _)| of == job);
                 let cancelled = self.ledger.cancel_job(job);
+                assert_eq!(sorted(cancelled.abandoned), parts);
                 let open: Vec<_> = self
                     .accepted
                     .iter()
@@ -219,10 +228,18 @@ impl World {
                     .copied()
                     .collect();
                 assert_eq!(cancelled.messages.len(), open.len());
+                assert_eq!(self.ledger.messages_of(job).count(), 0);
+                assert!(!self.ledger.entries.knows_job(job), "something of the job is left");
                 self.ended.extend(open);
             }
         }
         self.check();
+    }
+
+    /// The leases that hosts have, of parts of some messages that have not ended.
+    fn at_hosts(&self, of: impl Fn((JobKey, u64)) -> bool) -> Vec<(HostKey, LeaseKey)> {
+        let is_there = |out: &&Out| of(out.message) && self.ledger.leased_part(out.key).is_some();
+        sorted(self.out.iter().filter(is_there).map(|out| (out.host, out.key)).collect())
     }
 
     fn submit(&mut self, job: usize, parts: u64) {
@@ -368,6 +385,11 @@ impl World {
         assert_eq!(self.accepted, self.ended, "not everything has ended");
         assert_eq!(self.ledger.entries.count(), (0, 0), "parts are left over");
     }
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list
 }
 
 fn pick<T>(among: &[T], choice: usize) -> Option<usize> {

@@ -99,6 +99,7 @@ impl Ledger {
             job.open_bytes += body.payload.len();
             job.relays += 1;
             job.relay_bytes += body.payload.len();
+            job.enrol(part.0, &self.entries);
             let lane = self.functions.lane(key, follower.key, job.terms.priority, &mut job.lanes);
             self.functions.push_back(lane, part);
         }

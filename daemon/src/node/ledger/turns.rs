@@ -77,8 +77,9 @@ impl Ledger {
         let mut given = 0;
         while !held && given < count && self.hosts.get(host).is_some_and(|credit| credit.left() > 0) {
             let Some(key) = self.functions.pop(lane) else { break };
-            if self.lease(key, host, false, assign) {
-                given += 1;
+            match self.lease(key, host, false, assign) {
+                true => given += 1,
+                false => self.functions.passed_over(lane),
             }
         }
         self.functions.end_turn(function, given, held);
