@@ -6,67 +6,17 @@
 use std::fs;
 use std::time::Duration;
 
-use pylm_client::Bytes;
 use pylm_protocol::palm::PalmMessage;
-use pylm_protocol::{BatchReader, BatchWriter, DISCOVERY_KEY, MINOR, Record, Role};
+use pylm_protocol::{DISCOVERY_KEY, Record};
 use pylm_tests::deadline::deadline;
 use pylm_tests::node::Node;
+use pylm_tests::raw::RawPeer;
 use pylm_tests::waiting::wait_until;
-use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
+use pylm_transport::{Context, Frame, Options, SocketKind};
 use serde_json::Value;
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One of a peer's connections.
-struct Connection(Socket);
-
-impl Connection {
-    /// Connects, and says Hello as the one that came after so many others.
-    fn open(context: &Context, db: &str, peer: Uuid, connection: u64) -> Self {
-        let socket = context.socket(SocketKind::Dealer, &Options::default()).unwrap();
-        socket.connect(db).unwrap();
-        let opened = Connection(socket);
-        opened.say(&Record::Hello {
-            minor: MINOR,
-            role: Role::Client,
-            peer,
-            name: "twice",
-            software: "test",
-            max_message: 0,
-            functions: Vec::new(),
-            limit: 0,
-            limit_bytes: 0,
-            connection,
-        });
-        opened
-    }
-
-    fn say(&self, record: &Record<'_>) {
-        let mut batch = BatchWriter::new();
-        batch.push(record);
-        let mut frames: Frames = vec![Frame::from_vec(batch.take().0)];
-        assert!(self.0.wait_writable(Some(PATIENCE)).unwrap());
-        self.0.send(&mut frames).unwrap();
-    }
-
-    /// Waits for a record of one of these kinds, and gives which it is.
-    fn hear(&self, wanted: &[&str]) -> String {
-        let mut frames = Frames::new();
-        loop {
-            assert!(self.0.wait_readable(Some(PATIENCE)).unwrap(), "none of {wanted:?} came");
-            while self.0.recv(&mut frames).unwrap() {
-                let batch: Bytes = frames.drain(..).next().unwrap().into_bytes();
-                let mut reader = BatchReader::new(&batch, &[]).unwrap();
-                while let Some(record) = reader.next_record().unwrap() {
-                    if wanted.contains(&record.name()) {
-                        return record.name().to_owned();
-                    }
-                }
-            }
-        }
-    }
-}
 
 #[test]
 fn an_old_hello_ends_no_new_session_and_a_new_one_ends_the_old() {
@@ -74,17 +24,17 @@ fn an_old_hello_ends_no_new_session_and_a_new_one_ends_the_old() {
     let _limit = deadline(Duration::from_secs(900));
     let node = Node::start(&[]);
     let (context, peer) = (Context::new().unwrap(), Uuid::new_v4());
-    let present = Connection::open(&context, &node.db, peer, 2);
-    assert_eq!(present.hear(&["Welcome", "Reset"]), "Welcome");
-    let old = Connection::open(&context, &node.db, peer, 1);
+    let present = RawPeer::client(&context, &node.db, peer, 2);
+    assert_eq!(present.hear_one_of(&["Welcome", "Reset"]), "Welcome");
+    let old = RawPeer::client(&context, &node.db, peer, 1);
     // It was read by the time that the node finds nothing of it in what follows.
-    old.say(&Record::Heartbeat { patience: 0 });
-    assert_eq!(old.hear(&["Welcome", "Reset"]), "Reset");
-    present.say(&Record::Get { call: 7, key: "name" });
-    assert_eq!(present.hear(&["Answer", "Reset"]), "Answer");
-    let next = Connection::open(&context, &node.db, peer, 3);
-    assert_eq!(next.hear(&["Welcome", "Reset"]), "Welcome");
-    assert_eq!(present.hear(&["Answer", "Reset"]), "Reset");
+    old.say(&[Record::Heartbeat { patience: 0 }]);
+    assert_eq!(old.hear_one_of(&["Welcome", "Reset"]), "Reset");
+    present.say(&[Record::Get { call: 7, key: "name" }]);
+    assert_eq!(present.hear_one_of(&["Answer", "Reset"]), "Answer");
+    let next = RawPeer::client(&context, &node.db, peer, 3);
+    assert_eq!(next.hear_one_of(&["Welcome", "Reset"]), "Welcome");
+    assert_eq!(present.hear_one_of(&["Answer", "Reset"]), "Reset");
 }
 
 #[test]
@@ -107,8 +57,8 @@ fn who_asks_and_goes_before_its_hello_leaves_nothing_behind() {
         assert!(socket.wait_writable(Some(PATIENCE)).unwrap());
         socket.send(&mut vec![Frame::empty(), Frame::from_vec(question.encode())]).unwrap();
     }
-    let peer = Connection::open(&context, &node.db, Uuid::new_v4(), 0);
-    assert_eq!(peer.hear(&["Welcome", "Reset"]), "Welcome");
+    let peer = RawPeer::client(&context, &node.db, Uuid::new_v4(), 0);
+    assert_eq!(peer.hear_one_of(&["Welcome", "Reset"]), "Welcome");
     let (code, status) = node.pylm(&["status", "--json"]);
     assert_eq!(code, Some(0), "{status}");
     let status: Value = serde_json::from_str(&status).unwrap();

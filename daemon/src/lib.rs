@@ -1,6 +1,8 @@
 //! The node ([`node`]) with its HTTP gateway ([`gateway`]), and the worker host ([`host`]): the library behind the programs `pylmd` and `pylm-worker`.
 
 mod control;
+mod crowd;
+mod gate;
 pub mod gateway;
 pub mod host;
 pub mod logging;

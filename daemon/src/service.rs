@@ -78,6 +78,8 @@ fn notify(state: &str) {
 
 fn send_to(path: &std::ffi::OsStr, state: &[u8]) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
+    // Whoever tells may have a signal to carry out: it waits for no manager that does not read.
+    socket.set_nonblocking(true)?;
     #[cfg(target_os = "linux")]
     {
         use std::os::linux::net::SocketAddrExt;

@@ -26,6 +26,8 @@ struct Lines {
     dropped: usize,
     /// Streams that are still open.
     open: usize,
+    /// Nothing is read for now.
+    held: bool,
 }
 
 /// The lines of one process, filled by a thread for each stream.
@@ -44,10 +46,22 @@ impl Capture {
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 capture.push(which, std::mem::take(&mut line));
+                capture.wait_while_held();
             }
             capture.lock().open -= 1;
             capture.shared.1.notify_all();
         })
+    }
+
+    /// Read no more than a line for now, as a reader that stands still, or go on.
+    pub fn hold(&self, held: bool) {
+        self.lock().held = held;
+        self.shared.1.notify_all();
+    }
+
+    fn wait_while_held(&self) {
+        let lines = self.lock();
+        drop(self.shared.1.wait_while(lines, |lines| lines.held));
     }
 
     fn push(&self, which: Stream, line: Vec<u8>) {

@@ -20,6 +20,7 @@ pub mod programs;
 pub mod proxy;
 pub mod pylm;
 pub mod python;
+pub mod raw;
 pub mod ready;
 pub mod waiting;
 pub mod web;

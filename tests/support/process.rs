@@ -114,6 +114,11 @@ impl Process {
         self.capture.lines(Stream::Err)
     }
 
+    /// Read nothing more of what it writes, as a reader that stands still, or go on.
+    pub fn hold_output(&self, held: bool) {
+        self.capture.hold(held);
+    }
+
     /// Write to its standard input.
     ///
     /// # Panics
@@ -228,6 +233,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        self.capture.hold(false);
         if thread::panicking() {
             let ended = self.status.map_or_else(String::new, |status| format!(", {status}"));
             eprintln!("--- {} ({}{ended})\n{}", self.name, self.id(), self.capture.tail(SHOWN));

@@ -3,6 +3,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
@@ -38,6 +39,17 @@ impl Drop for RawContext {
     }
 }
 
+/// Descriptors that libzmq opens for itself with the first socket of a context, and for each of its threads. It aborts the process
+/// where it does not get them.
+const DESCRIPTORS: (usize, usize) = (8, 2);
+
+/// Whether the system would give libzmq what it needs to start.
+fn check_descriptors(threads: usize) -> io::Result<()> {
+    let (own, each) = DESCRIPTORS;
+    let probes: io::Result<Vec<_>> = (0..own + each * threads).map(|_| UnixDatagram::unbound()).collect();
+    probes.map(drop)
+}
+
 impl Context {
     /// A context with one I/O thread, which is enough for some gigabytes per second, and with room for as many
     /// sockets as libzmq allows.
@@ -46,6 +58,11 @@ impl Context {
     ///
     /// When the process has no file descriptors left for it; see [`crate::raise_file_limit`].
     pub fn new() -> io::Result<Self> {
+        Self::with_threads(1)
+    }
+
+    fn with_threads(threads: usize) -> io::Result<Self> {
+        check_descriptors(threads)?;
         // SAFETY: takes nothing.
         let raw = NonNull::new(unsafe { zmq_sys::zmq_ctx_new() }).ok_or_else(last_error)?;
         let context = Self { raw: Arc::new(RawContext(raw)) };
@@ -54,6 +71,7 @@ impl Context {
         context.set(zmq_sys::ZMQ_MAX_SOCKETS as c_int, sockets)?;
         // Without it the end of a context waits for unsent messages for ever.
         context.set(zmq_sys::ZMQ_BLOCKY as c_int, 0)?;
+        context.set(zmq_sys::ZMQ_IO_THREADS as c_int, threads as c_int)?;
         Ok(context)
     }
 
@@ -70,9 +88,8 @@ impl Context {
         if let Some(raw) = shared.upgrade() {
             return Ok(Self { raw });
         }
-        let context = Self::new()?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        context.set(zmq_sys::ZMQ_IO_THREADS as c_int, cores.min(MOST_THREADS) as c_int)?;
+        let context = Self::with_threads(cores.min(MOST_THREADS))?;
         *shared = Arc::downgrade(&context.raw);
         Ok(context)
     }

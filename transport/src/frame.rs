@@ -77,11 +77,14 @@ impl Frame {
     /// A frame with these bytes: shared if there are many, copied if there are few.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        if bytes.len() < SEND_WITHOUT_COPY {
-            return Self::copy_from(&bytes);
-        }
+        if bytes.len() < SEND_WITHOUT_COPY { Self::copy_from(&bytes) } else { Self::lent(bytes) }
+    }
+
+    /// A frame that shares these bytes, however few they are: their owner lives until libzmq has no more need of them.
+    #[must_use]
+    pub fn lent(bytes: Bytes) -> Self {
         unsafe extern "C" fn free(_data: *mut c_void, owner: *mut c_void) {
-            // SAFETY: the pointer comes from `Box::into_raw` in `from_bytes`, and libzmq calls once.
+            // SAFETY: the pointer comes from `Box::into_raw` in `lent`, and libzmq calls once.
             drop(unsafe { Box::<Bytes>::from_raw(owner.cast()) });
         }
         let (data, len) = (bytes.as_ptr().cast_mut(), bytes.len());

@@ -1,16 +1,17 @@
-//! The control plane's connections: few, and none for long without a request.
+//! The control plane's connections: few, and none for long without a request. Who comes is always heard, whoever else is connected.
 
+use crate::crowd::{Crowd, Member};
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::sync::Arc;
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-/// Connections at one time; further ones wait in the system's queue.
+/// Connections at one time; for one more, the quietest goes.
 const CONNECTIONS: usize = 64;
 /// How long a head may take, and a connection be idle.
 const IDLE: Duration = Duration::from_secs(15);
@@ -23,25 +24,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn serve(listener: TcpListener, routes: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(IDLE);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut crowd = Crowd::new(CONNECTIONS);
     loop {
-        // It is never closed.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
+            // It was gone, or refused, before it was looked at.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 tracing::debug!(%error, "a connection to --http could not be taken");
                 sleep(PAUSE).await;
                 continue;
             }
         };
-        let service = TowerToHyperService::new(routes.clone());
+        let member = Member::new();
+        let (pages, asked) = (TowerToHyperService::new(routes.clone()), member.clone());
+        let service = service_fn(move |request| {
+            let (asking, answer) = (asked.ask(), pages.call(request));
+            async move {
+                let answer = answer.await;
+                drop(asking);
+                answer
+            }
+        });
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move {
+        crowd.serve(member, async move {
             if let Ok(Err(error)) = timeout(LIFE, connection).await {
                 tracing::debug!(%error, "a connection to --http has gone");
             }
-            drop(place);
         });
     }
 }

@@ -45,7 +45,7 @@ impl View {
             return Ok(Arc::clone(snapshot));
         }
         let snapshot = timeout(PATIENCE, self.onlooker.look()).await;
-        let snapshot: Arc<Snapshot> = Arc::from(snapshot.map_err(|_| Blind::Silent)?.ok_or(Blind::Ended)?);
+        let snapshot = snapshot.map_err(|_| Blind::Silent)?.ok_or(Blind::Ended)?;
         *last = Some((Instant::now(), Arc::clone(&snapshot)));
         Ok(snapshot)
     }

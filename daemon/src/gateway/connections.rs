@@ -3,13 +3,17 @@
 use super::Stage;
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// Connections that wait to be accepted. Thousands may come at once; the system may allow fewer.
 const BACKLOG: u32 = 4_096;
@@ -17,6 +21,9 @@ const BACKLOG: u32 = 4_096;
 /// How long a connection may be idle, or take to send the head of a request. Longer than proxies keep idle connections, so that
 /// it is not us who closes one that is about to be used.
 const IDLE: Duration = Duration::from_secs(75);
+
+/// How long a new connection may take to ask for something.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// The longest head, and what is read ahead of a body, in bytes.
 const BUFFER: usize = 64 << 10;
@@ -86,10 +93,24 @@ async fn connection(
         tracing::debug!(%error, "a connection of the gateway has gone");
     }
     stages.mark_unchanged();
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let asked = Arc::new(AtomicBool::new(false));
+    let (first, pages) = (Arc::clone(&asked), TowerToHyperService::new(routes));
+    let service = service_fn(move |request| {
+        first.store(true, Relaxed);
+        pages.call(request)
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let silent = sleep(FIRST);
+    tokio::pin!(silent);
     loop {
         tokio::select! {
+            () = &mut silent, if !asked.load(Relaxed) => {
+                // It may have asked since it was looked at.
+                if !asked.load(Relaxed) {
+                    return;
+                }
+            }
             outcome = connection.as_mut() => {
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "a connection of the gateway has gone");

@@ -1,10 +1,10 @@
 //! What the thread that moves messages owes to the outside: signs of life to the parent, and an end when it is time.
 
+use crate::logging;
 use crate::service;
 use crate::supervisor::{AGAIN, ParentLink};
 use pylm_transport::Waker;
 use std::io;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -30,7 +30,7 @@ impl Life {
     /// When the system refuses threads, descriptors or signal handlers.
     pub(super) fn begin(waker: Waker) -> io::Result<Self> {
         let parent = ParentLink::take()?;
-        parent.when_parent_ends(|| process::exit(1))?;
+        parent.when_parent_ends(|| logging::exit(1))?;
         let draining = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&draining);
         service::watch_signals_of_parent(move || {
@@ -62,7 +62,7 @@ impl Life {
 
     /// Ends this process; the parent starts another one at once.
     pub(super) fn end_process(&self) -> ! {
-        process::exit(AGAIN)
+        logging::exit(AGAIN)
     }
 
     /// Tells the parent that the host serves its node; whether there is one.

@@ -21,6 +21,12 @@ const WRONG_USAGE: u8 = 2;
 
 /// Runs the program, and gives its exit code.
 pub fn main() -> ExitCode {
+    let code = run();
+    logging::finish();
+    code
+}
+
+fn run() -> ExitCode {
     let (options, origins) = match settings::parse::<WorkerOptions>(ENV_PREFIX, std::env::args_os()) {
         Ok(settings) => settings,
         Err(error) => return error.report(PROGRAM),
@@ -41,7 +47,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(code: u8, why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("{PROGRAM}: {why}");
+    logging::last_words(PROGRAM, why);
     ExitCode::from(code)
 }
 
@@ -112,7 +118,7 @@ fn supervise_child(options: &WorkerOptions) -> io::Result<Ended> {
             child.drain();
         }
         // The child goes with its parent.
-        Stop::Now => process::exit(i32::from(FAILED)),
+        Stop::Now => logging::exit(i32::from(FAILED)),
     })?;
     Ok(supervisor.wait())
 }

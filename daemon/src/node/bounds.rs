@@ -46,12 +46,18 @@ pub const HOPS: u32 = 64;
 pub const SUBSCRIBER_LIMIT: u64 = 256;
 /// Each side of a session says something this often.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Who connects has so long for libzmq's greeting.
+pub const GREETING: Duration = Duration::from_secs(5);
 /// A peer that said nothing for so long is lost.
 pub const SILENCE: Duration = Duration::from_secs(5);
 /// The most that a peer may ask for, on top, with a heartbeat's `patience`.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Jobs that one session may have open.
 pub const JOBS: usize = pylm_protocol::OPEN_JOBS;
+/// Calls of one session, or requests of one pylm peer, whose answers it has not read.
+pub const CALLS: usize = 1_024;
+/// Bytes of such answers; and of values that a session has set and that wait behind them.
+pub const UNREAD_BYTES: usize = 64 << 20;
 /// Contexts that a host is told before it is to forget them.
 pub const CONTEXTS: usize = 1_024;
 /// A pylm worker that has answered once may have more results of the same message until it was quiet for so long.

@@ -19,6 +19,7 @@ impl Router {
             );
             self.lose_session(session, "nothing was heard from it for too long", now);
         }
+        self.replies.forget_read();
         self.expire_unoffered(now);
         self.tick_followed(now);
         self.room_made |= !self.starved.is_empty();

@@ -42,15 +42,45 @@ pub struct FailedMessage {
 /// Those that are kept, the oldest first, bounded in number and in bytes.
 #[derive(Debug)]
 pub struct FailedMessages {
-    kept: VecDeque<(FailedMessage, Bytes)>,
+    kept: VecDeque<Kept>,
+    /// All of them as JSON, from when somebody asks for that until one comes or goes.
+    listed: Option<Bytes>,
+    /// Bytes of their payloads.
     bytes: u64,
     bound: u64,
+}
+
+/// One that is kept, in the form in which it is told: a line of JSON, and behind it the payload.
+#[derive(Debug)]
+struct Kept {
+    message: FailedMessage,
+    told: Bytes,
+}
+
+impl Kept {
+    fn new(message: FailedMessage, payload: &[u8]) -> Self {
+        let mut told = serde_json::to_vec(&message).unwrap_or_default();
+        told.reserve_exact(1 + payload.len());
+        told.push(b'\n');
+        told.extend_from_slice(payload);
+        Kept { message, told: told.into() }
+    }
+
+    /// Takes one back from the form in which it is told.
+    fn read(told: Bytes) -> serde_json::Result<Self> {
+        let end = told.iter().position(|&byte| byte == b'\n').unwrap_or(told.len());
+        Ok(Kept { message: serde_json::from_slice(&told[..end])?, told })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.told.len() as u64
+    }
 }
 
 impl FailedMessages {
     /// None; up to `bound` bytes of payload.
     pub fn new(bound: u64) -> Self {
-        FailedMessages { kept: VecDeque::new(), bytes: 0, bound }
+        FailedMessages { kept: VecDeque::new(), listed: None, bytes: 0, bound }
     }
 
     /// How many there are.
@@ -59,10 +89,11 @@ impl FailedMessages {
     }
 
     /// Keeps one; the ids of older ones that have to go for that.
-    fn push(&mut self, message: FailedMessage, payload: Bytes) -> Vec<String> {
-        self.bytes += payload.len() as u64;
-        let place = self.kept.partition_point(|(earlier, _)| earlier.at <= message.at);
-        self.kept.insert(place, (message, payload));
+    fn push(&mut self, kept: Kept) -> Vec<String> {
+        self.bytes += kept.bytes();
+        self.listed = None;
+        let place = self.kept.partition_point(|earlier| earlier.message.at <= kept.message.at);
+        self.kept.insert(place, kept);
         let mut dropped = Vec::new();
         while self.kept.len() > 1 && (self.kept.len() > MOST || self.bytes > self.bound) {
             dropped.extend(self.take(0));
@@ -72,34 +103,30 @@ impl FailedMessages {
 
     /// Forgets one; whether it was there.
     fn remove(&mut self, id: &str) -> bool {
-        let place = self.kept.iter().position(|(message, _)| message.id == id);
+        let place = self.kept.iter().position(|kept| kept.message.id == id);
         place.is_some_and(|place| self.take(place).is_some())
     }
 
     fn take(&mut self, place: usize) -> Option<String> {
-        let (message, payload) = self.kept.remove(place)?;
-        self.bytes -= payload.len() as u64;
-        Some(message.id)
+        let kept = self.kept.remove(place)?;
+        self.bytes -= kept.bytes();
+        self.listed = None;
+        Some(kept.message.id)
     }
 
     /// All of them, as JSON.
-    fn list(&self) -> Bytes {
-        let messages: Vec<_> = self.kept.iter().map(|(message, _)| message).collect();
-        serde_json::to_vec(&messages).unwrap_or_default().into()
+    fn list(&mut self) -> Bytes {
+        let list = || {
+            let messages: Vec<_> = self.kept.iter().map(|kept| &kept.message).collect();
+            serde_json::to_vec(&messages).unwrap_or_default().into()
+        };
+        self.listed.get_or_insert_with(list).clone()
     }
 
     /// One of them: a line of JSON, and its payload.
     fn get(&self, id: &str) -> Option<Bytes> {
-        let (message, payload) = self.kept.iter().find(|(message, _)| message.id == id)?;
-        Some(written(message, payload))
+        self.kept.iter().find(|kept| kept.message.id == id).map(|kept| kept.told.clone())
     }
-}
-
-fn written(message: &FailedMessage, payload: &[u8]) -> Bytes {
-    let mut value = serde_json::to_vec(message).unwrap_or_default();
-    value.push(b'\n');
-    value.extend_from_slice(payload);
-    value.into()
 }
 
 /// The id of the message that a reserved key names.
@@ -134,13 +161,9 @@ impl Router {
             bytes: part.body.payload.len() as u64,
         };
         tracing::warn!(id, function = message.function, text, "a message is kept for `pylm failed`");
-        // A slice of a larger frame would keep all of that alive.
-        let payload = Bytes::copy_from_slice(&part.body.payload);
-        if self.keeper.is_some() {
-            let value = written(&message, &payload);
-            self.keep(Record::CacheSet { key: key_of(&id), value });
-        }
-        for dropped in self.failed.push(message, payload) {
+        let kept = Kept::new(message, &part.body.payload);
+        self.keep(Record::CacheSet { key: key_of(&id), value: kept.told.clone() });
+        for dropped in self.failed.push(kept) {
             tracing::warn!(id = dropped, "the oldest message that was kept is dropped; see --failed-bytes");
             self.keep(Record::CacheDelete { key: key_of(&dropped) });
         }
@@ -148,11 +171,9 @@ impl Router {
 
     /// Takes back what the journal has kept under a reserved key.
     pub(super) fn recover_failed(&mut self, value: &Bytes) {
-        let end = value.iter().position(|&byte| byte == b'\n').unwrap_or(value.len());
-        match serde_json::from_slice(&value[..end]) {
-            Ok(message) => {
-                let payload = value.slice((end + 1).min(value.len())..);
-                for dropped in self.failed.push(message, payload) {
+        match Kept::read(value.clone()) {
+            Ok(kept) => {
+                for dropped in self.failed.push(kept) {
                     self.keep(Record::CacheDelete { key: key_of(&dropped) });
                 }
             }
@@ -161,7 +182,7 @@ impl Router {
     }
 
     /// The value of a reserved key.
-    pub(super) fn failed_value(&self, key: &str) -> Option<Bytes> {
+    pub(super) fn failed_value(&mut self, key: &str) -> Option<Bytes> {
         match id_of(key) {
             None => Some(self.failed.list()),
             Some(id) => self.failed.get(id),
@@ -199,25 +220,41 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_there_is_no_room_and_one_always_has_room() {
-        let mut failed = FailedMessages::new(10);
-        let payload = |bytes: usize| Bytes::from(vec![b'x'; bytes]);
-        assert!(failed.push(message("a"), payload(6)).is_empty());
-        assert_eq!(failed.push(message("b"), payload(6)), ["a"]);
-        assert_eq!(failed.push(message("c"), payload(100)), ["b"]);
-        assert_eq!(failed.push(message("d"), payload(4)), ["c"]);
-        assert!(failed.push(message("e"), payload(6)).is_empty());
+        let kept = |id, bytes: usize| Kept::new(message(id), &vec![b'x'; bytes]);
+        let told = kept("a", 600).bytes();
+        let mut failed = FailedMessages::new(2 * told - 1);
+        assert!(failed.push(kept("a", 600)).is_empty());
+        assert_eq!(failed.push(kept("b", 600)), ["a"]);
+        assert_eq!(failed.push(kept("c", 10_000)), ["b"]);
+        assert_eq!(failed.push(kept("d", 400)), ["c"]);
+        assert!(failed.push(kept("e", 600)).is_empty());
         assert!(failed.remove("d") && !failed.remove("d"));
-        assert_eq!((failed.len(), failed.bytes), (1, 6));
+        assert_eq!((failed.len(), failed.bytes), (1, told));
     }
 
     #[test]
     fn one_is_told_as_a_line_and_its_payload() {
-        let mut failed = FailedMessages::new(10);
-        failed.push(message("a"), Bytes::from_static(b"one\ntwo"));
+        let mut failed = FailedMessages::new(1_000);
+        failed.push(Kept::new(message("a"), b"one\ntwo"));
         let value = failed.get("a").unwrap();
         let (line, payload) = value.split_at(value.iter().position(|&byte| byte == b'\n').unwrap());
         assert_eq!(serde_json::from_slice::<FailedMessage>(line).unwrap(), message("a"));
         assert_eq!(payload, b"\none\ntwo");
         assert!(failed.get("b").is_none());
+        assert_eq!(Kept::read(value).unwrap().message, message("a"));
+    }
+
+    #[test]
+    fn the_list_is_of_those_that_are_there() {
+        let mut failed = FailedMessages::new(1_000);
+        let listed = |failed: &mut FailedMessages| -> Vec<FailedMessage> {
+            serde_json::from_slice(&failed.list()).unwrap()
+        };
+        failed.push(Kept::new(message("a"), b""));
+        assert_eq!(listed(&mut failed), [message("a")]);
+        failed.push(Kept::new(message("b"), b""));
+        assert_eq!(listed(&mut failed), [message("a"), message("b")]);
+        failed.remove("a");
+        assert_eq!(listed(&mut failed), [message("b")]);
     }
 }

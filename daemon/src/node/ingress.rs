@@ -102,6 +102,7 @@ impl Router {
         });
         let function = self.function_of(&header).map(Box::from);
         let job = self.ledger.open_job(Terms::default());
+        self.jobs_by_identity.insert(header.job, job);
         let stream = PylmStream::new(palm.client, palm.pipeline, line, header, function, now);
         self.clients.insert(job, Client::Pylm(stream));
         self.directory.insert(palm.client, palm.pipeline, job);

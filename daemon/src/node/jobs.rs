@@ -36,6 +36,7 @@ impl Router {
                 }
             }
             Some(Client::Pylm(stream)) => {
+                self.jobs_by_identity.remove(&stream.header.job);
                 if stream.waiting() > 0 {
                     tracing::info!(
                         client = &*stream.client,

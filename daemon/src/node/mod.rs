@@ -33,6 +33,7 @@ mod running;
 mod scatter;
 mod snapshot;
 mod sockets;
+mod unread;
 
 pub use config::{From, NodeConfig, PeerPorts};
 pub(crate) use ledger::{BUCKETS, Counts, Latencies};

@@ -3,6 +3,7 @@
 use super::bounds::HOST_BYTES;
 use super::flags::Flags;
 use super::running::{Command, Node, StartError};
+use crate::gate;
 use crate::gateway::Gateway;
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, plugins};
 use crate::logging;
@@ -15,17 +16,27 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+const PROGRAM: &str = "pylmd";
 /// Wrong usage, configuration or plugin.
 const WRONG_USAGE: u8 = 2;
+
+/// The least time between two lines about connections that were refused.
+const TELL: Duration = Duration::from_secs(10);
 
 /// The time between two looks at what ends a node from inside: its limit for draining, and its own worker hosts.
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
+    let code = run();
+    logging::finish();
+    code
+}
+
+fn run() -> ExitCode {
     let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
         Ok(parsed) => parsed,
-        Err(error) => return error.report("pylmd"),
+        Err(error) => return error.report(PROGRAM),
     };
     match flags.pages.print::<Flags>() {
         Ok(true) => return ExitCode::SUCCESS,
@@ -33,28 +44,52 @@ pub fn main() -> ExitCode {
         Err(_) => return ExitCode::FAILURE,
     }
     if let Err(error) = logging::start(&flags.log) {
-        eprintln!("pylmd: {error}");
+        logging::last_words(PROGRAM, error);
         return ExitCode::from(WRONG_USAGE);
     }
     let plugins = match plugins::load(&flags.plugin, &flags.plugin_dir, &flags.set, &origins) {
         Ok(plugins) => plugins,
         Err(error) => {
-            eprintln!("pylmd: {error}");
+            logging::last_words(PROGRAM, error);
             return ExitCode::from(WRONG_USAGE);
         }
     };
     if flags.inline && plugins.functions().next().is_none() {
-        eprintln!("pylmd: --inline runs functions, and no plugin has any; name one with --plugin");
+        let why = "--inline runs functions, and no plugin has any; name one with --plugin";
+        logging::last_words(PROGRAM, why);
         return ExitCode::from(WRONG_USAGE);
     }
     match flags.run(plugins) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("pylmd: {error:#}");
+            logging::last_words(PROGRAM, format_args!("{error:#}"));
             match error.downcast_ref() {
                 Some(StartError::Journal(_)) => ExitCode::from(WRONG_USAGE),
                 _ => ExitCode::FAILURE,
             }
+        }
+    }
+}
+
+/// Tells of connections that were refused.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told: Option<Instant>,
+}
+
+impl Refused {
+    fn tell(&mut self) {
+        let count = gate::refused();
+        let is_quiet = self.told.is_some_and(|told| told.elapsed() < TELL);
+        if count > self.count && !is_quiet {
+            let more = count - self.count;
+            tracing::warn!(
+                more,
+                count,
+                "connections are refused: this process may have no more files open; see ulimit -n"
+            );
+            *self = Refused { count, told: Some(Instant::now()) };
         }
     }
 }
@@ -90,6 +125,7 @@ impl Flags {
         let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;
+        gate::has_room()?;
         tracing::info!(
             name = self.name,
             plugins = names.join(","),
@@ -159,7 +195,9 @@ impl Flags {
         let limit = self.drain_limit.duration();
         let mut draining_since = None;
         let mut told = false;
+        let mut refused = Refused::default();
         while !node.wait(WATCH) {
+            refused.tell();
             if node.is_draining() {
                 let since: Instant = *draining_since.get_or_insert_with(Instant::now);
                 let over = since.elapsed() > limit;

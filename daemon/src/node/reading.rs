@@ -80,6 +80,7 @@ impl Router {
     /// Whether something waits that no socket will tell of.
     pub(super) fn is_stalled(&self) -> bool {
         self.sessions.is_stalled()
+            || !self.calling.is_empty()
             || self.waiting.iter().any(|&job| self.is_there(job))
             || self.workers.iter().any(WorkerPort::is_stalled)
             || self.followed.iter().any(Followed::is_stalled)

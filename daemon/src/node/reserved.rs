@@ -20,7 +20,7 @@ const JOBS: &str = "jobs/";
 
 impl Router {
     /// The value of a key of the cache, one that is made when it is asked for included.
-    pub(crate) fn value(&self, key: &str, now: Instant) -> Option<Bytes> {
+    pub(crate) fn value(&mut self, key: &str, now: Instant) -> Option<Bytes> {
         match key {
             STATUS_KEY => self.status(now),
             key if is_failed_key(key) => self.failed_value(key),
@@ -54,9 +54,7 @@ impl Router {
 
     /// Cancels a job for somebody else than its client; whether there is one.
     fn cancel_named(&mut self, identity: Uuid) -> bool {
-        let is_it = |client: &Client| matches!(client, Client::Pylm(stream) if stream.header.job == identity);
-        let of_pylm = || self.clients.iter().find(|(_, client)| is_it(client)).map(|(job, _)| job);
-        let Some(job) = self.jobs_by_identity.get(&identity).copied().or_else(of_pylm) else { return false };
+        let Some(&job) = self.jobs_by_identity.get(&identity) else { return false };
         tracing::info!(job = %identity, "a job is cancelled from outside");
         match self.clients.get(job) {
             Some(Client::Native(_)) => self.cancel_native(job),

@@ -11,15 +11,16 @@ use super::hosts::Host;
 use super::keeper::Keeper;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
 use super::message::Pen;
-use super::native::sessions::Sessions;
+use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::clients::{Directory, Line};
 use super::pylm::ports::Ports;
+use super::pylm::service::Replies;
 use super::pylm::workers::WorkerPort;
 use super::reading::Source;
 use super::route::NextHeaders;
 use super::running::{Addresses, Command, Request, StartError};
 use super::scatter::Scatterer;
-use super::snapshot::STATUS_KEY;
+use super::snapshot::{STATUS_KEY, Shared};
 use super::sockets::{Bound, bind};
 use pylm_protocol::Record;
 use pylm_transport::{Context, Frames, Poller, SocketKind, Waker};
@@ -41,6 +42,10 @@ pub struct Router {
     /// The sockets of pylm workers; the first is shared.
     pub(crate) workers: Vec<WorkerPort>,
     pub(crate) sessions: Sessions,
+    /// Sessions with calls that wait until the answers to earlier ones are read.
+    pub(crate) calling: Vec<SessionKey>,
+    /// Replies of the cache service that pylm peers have not read.
+    pub(crate) replies: Replies,
     pub(crate) ledger: Ledger,
     pub(crate) cache: Cache,
     /// The journal, where there is one.
@@ -48,6 +53,7 @@ pub struct Router {
     pub(crate) hosts: SecondaryMap<HostKey, Host>,
     pub(crate) hosts_by_peer: HashMap<Uuid, HostKey>,
     pub(crate) clients: SecondaryMap<JobKey, Client>,
+    /// Those of clients, native or not.
     pub(crate) jobs_by_identity: HashMap<Uuid, JobKey>,
     pub(crate) directory: Directory,
     /// Jobs with outputs to be sent.
@@ -80,6 +86,8 @@ pub struct Router {
     /// Until when functions may be missing, as the node goes on with messages of an earlier run.
     pub(crate) awaits_hosts_until: Option<Instant>,
     pub(crate) garbage: u64,
+    /// The last snapshot, for all who ask within a moment.
+    pub(crate) shared: Option<Shared>,
     /// Messages that took down every host.
     pub(crate) failed: FailedMessages,
     pub(super) db_ready: bool,
@@ -152,6 +160,8 @@ impl Router {
             lines,
             workers,
             sessions: Sessions::default(),
+            calling: Vec::new(),
+            replies: Replies::default(),
             hosts: SecondaryMap::new(),
             hosts_by_peer: HashMap::new(),
             clients: SecondaryMap::new(),
@@ -174,6 +184,7 @@ impl Router {
             draining: false,
             awaits_hosts_until: None,
             garbage: 0,
+            shared: None,
             db_ready: true,
             worker_pull_ready: true,
             poller,
@@ -259,7 +270,7 @@ impl Router {
             self.ledger.tell_time(now);
             match self.inbox.try_recv() {
                 // Whoever asked may have gone meanwhile.
-                Ok(Request::Look(reply)) => drop(reply.send(Box::new(self.snapshot(now)))),
+                Ok(Request::Look(reply)) => drop(reply.send(self.look(now))),
                 Ok(Request::Obey(Command::Drain)) => self.drain(),
                 Ok(Request::Obey(Command::Stop)) | Err(TryRecvError::Disconnected) => {
                     return self.say_goodbye(Duration::ZERO);
@@ -268,6 +279,7 @@ impl Router {
             }
             self.read(now);
             self.accept_waiting(now);
+            self.answer_waiting(now);
             self.take_parts(now);
             self.take_gathered();
             if std::mem::take(&mut self.room_made) {

@@ -28,7 +28,7 @@ pub(crate) enum Request {
     /// Do it.
     Obey(Command),
     /// Tell how the node is.
-    Look(oneshot::Sender<Box<Snapshot>>),
+    Look(oneshot::Sender<Arc<Snapshot>>),
 }
 
 /// Where peers connect to.
@@ -52,7 +52,7 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] pylm_journal::Error),
     /// The system refused a thread or a poller.
-    #[error("cannot start the routing thread")]
+    #[error("cannot start the routing thread; is the limit of open files (ulimit -n) high enough?")]
     System(#[from] io::Error),
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct Onlooker {
 
 impl Onlooker {
     /// The node as it is now, when the routing thread has its next turn; `None` when that has ended.
-    pub(crate) async fn look(&self) -> Option<Box<Snapshot>> {
+    pub(crate) async fn look(&self) -> Option<Arc<Snapshot>> {
         let (reply, snapshot) = oneshot::channel();
         self.requests.send(Request::Look(reply)).ok()?;
         self.waker.wake().ok()?;

@@ -1,6 +1,6 @@
 //! The sockets of a node: bound at start, all owned by the routing thread.
 
-use super::bounds::{FRAME_OVERHEAD, HIGH_WATER_MARK};
+use super::bounds::{FRAME_OVERHEAD, GREETING, HIGH_WATER_MARK};
 use super::config::NodeConfig;
 use pylm_transport::{Context, Options, Socket, SocketKind};
 use std::io;
@@ -42,6 +42,7 @@ pub fn options(config: &NodeConfig) -> Options {
         send_high_water_mark: HIGH_WATER_MARK,
         receive_high_water_mark: 1_000,
         max_message_size: Some(config.max_message + FRAME_OVERHEAD),
+        handshake_interval: GREETING,
         router_mandatory: true,
         router_handover: true,
         router_notify_disconnect: true,

@@ -67,6 +67,8 @@ fn whole_node(node: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     let help = "Parts that wait for a function that nobody offers, or a topic that nobody follows";
     let unoffered = node.unoffered.iter().map(|unoffered| unoffered.waiting).sum::<usize>();
     families.gauge("pylmd_parts_unoffered", help, unoffered as f64)?;
+    let help = "Connections that were refused, as the process may have no more files open";
+    families.counter("pylmd_connections_refused", help, node.refused)?;
     families.counter("pylmd_garbage", "Messages that made no sense", node.garbage)
 }
 

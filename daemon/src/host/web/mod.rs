@@ -13,11 +13,11 @@ mod work;
 pub(super) use refusal::{CODE, PERMANENT};
 
 use super::HostError;
+use crate::logging;
 use crate::service;
 use crate::supervisor::ParentLink;
 use exchange::Calls;
 use pylm_plugin_host::Function;
-use std::process;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl WebHost {
         pylm_transport::raise_file_limit()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let parent = ParentLink::take()?;
-        parent.when_parent_ends(|| process::exit(1))?;
+        parent.when_parent_ends(|| logging::exit(1))?;
         let stop = Arc::new(Notify::new());
         let stopping = Arc::clone(&stop);
         service::watch_signals_of_parent(move || stopping.notify_one())?;

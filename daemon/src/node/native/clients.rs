@@ -91,13 +91,16 @@ impl Router {
         if open.jobs.len() >= JOBS {
             return Err(Violation(format!("more than {JOBS} jobs are open")));
         }
+        if open.jobs.find(job).is_some() {
+            return Err(Violation(format!("the number {job} is that of an open job")));
+        }
         if self.draining {
             return Ok(());
         }
         let (peer, max_message) = (open.peer, open.max_message);
         let known = self.jobs_by_identity.get(&identity).copied();
         let attaches = flags & ATTACH != 0;
-        if attaches && let Err(state) = self.may_attach(known, session) {
+        if attaches && let Err(state) = self.may_attach(known) {
             let (epoch, next, window, window_bytes) = (Uuid::nil(), 0, 1, 1);
             let refused = Record::Opened { job, state, epoch, next, window, window_bytes };
             self.sessions.say(session, &refused);
@@ -106,8 +109,9 @@ impl Router {
         let key = match known {
             Some(key) => {
                 let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
-                if stream.session.is_some_and(|other| other != session) {
-                    return Err(Violation("the job is open in another session".into()));
+                // In the same session it would be told all anew, each time.
+                if stream.session.is_some() {
+                    return Err(Violation("the job is open already".into()));
                 }
                 stream.resume(session, job, epoch, received);
                 key
@@ -173,11 +177,11 @@ impl Router {
     }
 
     /// Whether a client may take over what a job that is known so, or not, owes.
-    fn may_attach(&self, known: Option<JobKey>, session: SessionKey) -> Result<(), JobState> {
+    fn may_attach(&self, known: Option<JobKey>) -> Result<(), JobState> {
         match known.and_then(|key| self.clients.get(key)) {
             Some(Client::Native(stream)) => match stream.session {
-                Some(other) if other != session => Err(JobState::InUse),
-                _ => Ok(()),
+                Some(_) => Err(JobState::InUse),
+                None => Ok(()),
             },
             _ => Err(JobState::Unknown),
         }

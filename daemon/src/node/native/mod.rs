@@ -1,5 +1,6 @@
 //! The native protocol: sessions, and the records that peers say in them, carried out.
 
+mod calls;
 mod clients;
 mod hosts;
 mod open_jobs;
@@ -7,14 +8,14 @@ pub(crate) mod sessions;
 pub(crate) mod stream;
 
 use super::bounds::{HEARTBEAT, SILENCE};
-use super::cache::CacheError;
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::router::Router;
 use bytes::Bytes;
+use calls::Call;
 use hosts::lease_key;
 use pylm_protocol::codes;
-use pylm_protocol::{BatchReader, DecodeError, Payload, Record, Role, record};
+use pylm_protocol::{BatchReader, DecodeError, Record, Role, record};
 use pylm_transport::{Frame, Frames};
 use sessions::{SessionKey, Sessions};
 use std::time::Instant;
@@ -204,6 +205,13 @@ impl Router {
                 (Role::Host, None) => {}
             }
             let Some(record) = reader.next_record()? else { break };
+            let record = match Call::of(record) {
+                Ok(call) => {
+                    self.take_call(session, call, now)?;
+                    continue;
+                }
+                Err(record) => record,
+            };
             match record {
                 Record::Heartbeat { patience } => {
                     if let Some(session) = self.sessions.get_mut(session) {
@@ -211,31 +219,12 @@ impl Router {
                     }
                 }
                 Record::Goodbye {} => self.bid_farewell(session, role, now),
-                Record::Get { call, key } => {
-                    let value = self.value(key, now);
-                    let status = u32::from(value.is_none());
-                    let payload = Payload(value.unwrap_or_default());
-                    self.sessions.say(session, &Record::Answer { call, status, payload });
-                }
-                Record::Set { call, key, payload } => {
-                    let outcome = self.set_value(key, payload.0).map(|key| (0, key));
-                    self.answer(session, call, outcome);
-                }
-                Record::Delete { call, key } => {
-                    let outcome = self.delete_value(key).map(|was| (u32::from(!was), key.to_owned()));
-                    self.answer(session, call, outcome);
-                }
                 record if role == Role::Client => self.carry_out_clients(session, record, now)?,
                 record => self.carry_out_hosts(session, record, now)?,
             }
         }
         self.tell_accepted(session);
         Ok(())
-    }
-
-    fn answer(&mut self, session: SessionKey, call: u64, outcome: Result<(u32, String), CacheError>) {
-        let (status, text) = outcome.unwrap_or_else(|error| (2, error.to_string()));
-        self.sessions.say(session, &Record::Answer { call, status, payload: Payload(text.into()) });
     }
 
     /// A peer is leaving, of its own will.

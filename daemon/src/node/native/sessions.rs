@@ -1,5 +1,6 @@
 //! Sessions of native peers: who is behind a connection, what waits to be said to it, and when it was last heard.
 
+use super::calls::Calls;
 use super::open_jobs::OpenJobs;
 use crate::node::bounds::{HEARTBEAT, PATIENCE, SILENCE};
 use crate::node::ledger::{HostKey, JobKey};
@@ -33,6 +34,8 @@ pub struct Session {
     pub max_message: u64,
     /// A client's open jobs, by its own numbers.
     pub jobs: OpenJobs,
+    /// What it has called, and not read the answers of.
+    pub calls: Calls,
     /// Jobs with Submits that were accepted, and that it has not been told of.
     pub submitted: Vec<JobKey>,
     /// The host that it is.
@@ -118,8 +121,17 @@ impl Session {
         let (frame, attachments) = self.batch.take();
         let mut frames = Frames::with_capacity(2 + attachments.len());
         frames.push(Frame::copy_from(&self.route));
-        frames.push(Frame::from_vec(frame));
-        frames.extend(attachments.into_iter().map(Frame::from_bytes));
+        match std::mem::take(&mut self.calls.in_batch) {
+            0 => {
+                frames.push(Frame::from_vec(frame));
+                frames.extend(attachments.into_iter().map(Frame::from_bytes));
+            }
+            answers => {
+                let unread = &self.calls.unread;
+                frames.push(unread.frame(frame.into(), answers));
+                frames.extend(attachments.into_iter().map(|attachment| unread.frame(attachment, 0)));
+            }
+        }
         self.backlog.push_back(frames);
     }
 
@@ -178,6 +190,7 @@ impl Sessions {
             name: name.to_owned(),
             max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
             jobs: OpenJobs::default(),
+            calls: Calls::default(),
             submitted: Vec::new(),
             host: None,
             taken: 0,

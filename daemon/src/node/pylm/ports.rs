@@ -3,6 +3,7 @@
 //! Of four ports in a row, two are for workers, and two for a client: one to push to, one to subscribe at. The places do not
 //! change with a restart, so a peer that was given a port before finds the right socket there.
 
+use crate::gate;
 use crate::node::config::{NodeConfig, PeerPorts};
 use crate::node::sockets::{BindError, Bound, bind};
 use pylm_transport::{Context, SocketKind};
@@ -28,6 +29,13 @@ impl Ports {
         let mut ports = Ports { clients: vec![(pull, publish)], workers: vec![push] };
         let mut half = None;
         for (place, port) in numbers(&config.peer_ports).into_iter().enumerate() {
+            if gate::is_half_full() {
+                tracing::warn!(
+                    sockets = place,
+                    "pylm peers get fewer sockets of their own: half of what this process may open is open; see ulimit -n"
+                );
+                break;
+            }
             let kind = [SocketKind::Push, SocketKind::Push, SocketKind::Pull, SocketKind::Xpub][place % 4];
             let address = on_port(&config.db, port);
             let bound = match bind(context, kind, config, "peer-ports", &address) {

@@ -6,14 +6,34 @@ use super::clients::Line;
 use super::workers::WorkerPort;
 use crate::node::Router;
 use crate::node::bounds::PYLM_SUBSCRIPTION;
+use crate::node::unread::Unread;
 use bytes::Bytes;
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::{Frame, Frames};
+use std::collections::HashMap;
 use std::time::Instant;
+
+/// Replies that pylm peers have not read, by their connections. Who reads has none here for longer than a tick.
+#[derive(Debug, Default)]
+pub(crate) struct Replies(HashMap<Bytes, Unread>);
+
+impl Replies {
+    fn to(&mut self, route: &[u8]) -> &Unread {
+        self.0.entry(Bytes::copy_from_slice(route)).or_default()
+    }
+
+    /// Forgets those who have read all of theirs.
+    pub(crate) fn forget_read(&mut self) {
+        self.0.retain(|_, unread| unread.answers() > 0);
+    }
+}
 
 impl Router {
     /// Answers one request of a REQ socket: `[route, "", request]`.
     pub(crate) fn serve(&mut self, frames: &mut Frames, now: Instant) {
+        if frames.first().is_some_and(|route| self.replies.to(route).is_full()) {
+            return self.garbage("db", "requests of a peer that reads no replies");
+        }
         let reply = match frames.pop() {
             Some(request) if frames.len() == 2 => self.serve_request(&request.into_bytes(), now),
             _ => {
@@ -22,7 +42,11 @@ impl Router {
                 Bytes::new()
             }
         };
-        frames.push(Frame::from_bytes(reply));
+        let reply = match frames.first() {
+            Some(route) => self.replies.to(route).frame(reply, 1),
+            None => Frame::empty(),
+        };
+        frames.push(reply);
         if let Err(error) = self.db.socket.send(frames) {
             tracing::debug!(%error, "a reply of the cache service could not be sent");
         }

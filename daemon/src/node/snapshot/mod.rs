@@ -1,12 +1,14 @@
 //! What the node knows of itself: made when somebody asks for it, and told as JSON.
 
 mod figures;
+mod shared;
 mod standing;
 mod standstill;
 mod taking;
 mod why;
 
 pub(crate) use figures::{JournalUse, Queue, Work};
+pub(crate) use shared::Shared;
 
 use super::ledger::Counts;
 use serde::Serialize;
@@ -43,6 +45,8 @@ pub struct Snapshot {
     moves: u64,
     /// Messages that made no sense.
     pub(crate) garbage: u64,
+    /// Connections that were refused, as the process may have no more files open.
+    pub(crate) refused: u64,
     /// Messages that took down every host, and are kept for `pylm failed`.
     pub(crate) kept_failed: usize,
     cache: CacheUse,

@@ -4,28 +4,17 @@ use super::standing::Standing;
 use super::standstill::{Stillness, stillness};
 use super::why::why;
 use super::{CacheUse, HostKind, HostSnapshot, JobSnapshot, LISTED, LeftOff, Snapshot, Unoffered, short};
+use crate::gate;
 use crate::node::egress::Client;
 use crate::node::hosts::Host;
 use crate::node::ledger::{HostKey, JobKey, Leased, Waiting};
 use crate::node::router::Router;
-use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 impl Router {
-    /// The node as it is now, as JSON.
-    pub(crate) fn status(&self, now: Instant) -> Option<Bytes> {
-        match serde_json::to_vec(&self.snapshot(now)) {
-            Ok(json) => Some(json.into()),
-            Err(error) => {
-                tracing::error!(%error, "the node's status cannot be written");
-                None
-            }
-        }
-    }
-
     /// The node as it is now.
-    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let waiting = self.ledger.waiting();
         let mut by_job: HashMap<JobKey, Vec<Waiting<'_>>> = HashMap::new();
         let mut unoffered = BTreeMap::new();
@@ -36,11 +25,13 @@ impl Router {
             }
         }
         let leased = self.ledger.leased();
+        let starved: HashSet<JobKey> = self.starved.iter().map(|(job, ..)| *job).collect();
         let retrying = self.ledger.retrying();
         let standings = self.clients.iter().filter_map(|(key, client)| {
             let waiting = by_job.get(&key).map_or(&[][..], Vec::as_slice);
             let standing = Standing {
                 retrying: retrying.get(&key).copied().unwrap_or_default(),
+                is_starved: starved.contains(&key),
                 ..self.standing(key, client, waiting, leased.get(&key).copied(), now)?
             };
             let still = stillness(&standing, self.config.stuck_after, now);
@@ -72,6 +63,7 @@ impl Router {
             outputs: self.clients.values().map(outputs).sum(),
             moves: self.ledger.moves(),
             garbage: self.garbage,
+            refused: gate::refused(),
             kept_failed: self.failed.len(),
             cache: CacheUse { keys, bytes },
             queues: self.queues(),
@@ -121,7 +113,7 @@ impl Router {
             held: self.ledger.is_held(key),
             away: lost.map(|since| now.duration_since(since)),
             is_deaf: matches!(client, Client::Pylm(_)) && !self.is_there(key),
-            is_starved: self.starved.iter().any(|(job, ..)| *job == key),
+            is_starved: false,
         })
     }
 

@@ -1,0 +1,113 @@
+//! The log of both programs: lines on standard error, as text or JSON, behind a filter. Nobody who logs ever waits for its reader.
+
+mod lines;
+
+use clap::{Args, ValueEnum};
+use lines::Lines;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// The lines of this process, up to 1 MiB of them.
+static LINES: Lines = Lines::new(1 << 20);
+/// Set when there is somebody who writes them.
+static STARTED: OnceLock<()> = OnceLock::new();
+/// How long the end of a program waits for the reader of its log.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The flags of the log; flatten them into a program's own.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogOptions {
+    /// What is logged: a level, or a list of TARGET=LEVEL, as in `info,wordcount=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// How the lines of the log look
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How the lines of the log look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Time in UTC, level, text, fields
+    Text,
+    /// One JSON object for each line
+    Json,
+}
+
+/// The log cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not one.
+    #[error("--log {filter} is no filter: {why}")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        why: ParseError,
+    },
+    /// This process has a log already.
+    #[error("the log was started twice")]
+    Twice,
+    /// The system gave no thread.
+    #[error("cannot start the thread of the log: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Starts the log of this process.
+///
+/// # Errors
+/// When the filter cannot be parsed, the process has a log already, or the system has no thread to give.
+pub fn start(options: &LogOptions) -> Result<(), LogError> {
+    let filter = EnvFilter::try_new(&options.log)
+        .map_err(|why| LogError::Filter { filter: options.log.clone(), why })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(|| &LINES)
+        // Whoever read the log may be gone: a complaint about that could only go there too, and would end its thread.
+        .log_internal_errors(false)
+        .with_ansi(io::stderr().is_terminal());
+    let started = match options.log_format {
+        LogFormat::Text => log.compact().try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_target(true).try_init(),
+    };
+    started.map_err(|_| LogError::Twice)?;
+    thread::Builder::new().name("log".to_owned()).spawn(|| {
+        LINES.write(&mut io::stderr(), |lines| {
+            tracing::warn!(lines, "lines of the log are left out, as nobody read them in time");
+        });
+    })?;
+    // Only the first start comes here.
+    let _ = STARTED.set(());
+    Ok(())
+}
+
+/// Tells on standard error, behind what was logged, why `program` ends.
+pub fn last_words(program: &str, why: impl Display) {
+    let line = format!("{program}: {why}\n");
+    match STARTED.get() {
+        Some(()) => LINES.push(line.as_bytes()),
+        // Nobody is left to tell where standard error is closed.
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
+/// Waits, at the end of a program, until its log is written, unless nobody reads it.
+pub fn finish() {
+    if STARTED.get().is_some() {
+        LINES.wait_until_written(PATIENCE);
+    }
+}
+
+/// Ends this process at once, but for what it has logged.
+pub fn exit(code: i32) -> ! {
+    finish();
+    process::exit(code)
+}

@@ -1,0 +1,315 @@
+//! Bounds that a bad peer tries to pass: what it makes the node keep or do stays bounded, and nobody else waits.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use pylm_client::{ClientOptions, JobOptions, blocking::Client};
+use pylm_protocol::palm::PalmMessage;
+use pylm_protocol::{Payload, Record};
+use pylm_tests::address::ANY_PORT;
+use pylm_tests::deadline::{Deadline, deadline};
+use pylm_tests::http::request;
+use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::process::Process;
+use pylm_tests::programs::{Profile, programs};
+use pylm_tests::raw::RawPeer;
+use pylm_tests::ready::Ready;
+use pylm_tests::waiting::wait_until;
+use pylm_transport::{Context, Frame};
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// By how much the memory of a node may grow through what one peer does.
+const GROWTH: u64 = 150 << 20;
+/// Calls that a session may have unanswered.
+const CALLS: u64 = 1_024;
+
+fn limit() -> Deadline {
+    // The first test also builds the programs.
+    deadline(Duration::from_secs(900))
+}
+
+fn open(job: u32, identity: Uuid) -> Record<'static> {
+    Record::Open {
+        job,
+        identity,
+        flags: 0,
+        pipeline: "",
+        function: "server.echo",
+        window: 16,
+        window_bytes: 1 << 20,
+        epoch: Uuid::nil(),
+        received: 0,
+        timeout: 0,
+        priority: 0,
+        retries: 0,
+        deadline: 0,
+    }
+}
+
+/// A raw client of a node.
+fn raw(context: &Context, node: &Node) -> RawPeer {
+    RawPeer::client(context, &node.db, Uuid::new_v4(), 0)
+}
+
+/// So many connections that say nothing. Those that are refused at once are not among them.
+fn silent(address: &str, count: usize) -> Vec<TcpStream> {
+    pylm_transport::raise_file_limit().unwrap();
+    let address = address.trim_start_matches("tcp://").trim_start_matches("http://");
+    (0..count).filter_map(|_| TcpStream::connect(address).ok()).collect()
+}
+
+#[test]
+fn answers_that_nobody_reads_end_the_session_and_take_little_memory() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let client = node.client();
+    client.cache().set("key", vec![b'x'; 3_500]).unwrap();
+    let before = node.process.rss_bytes();
+    let context = Context::new().unwrap();
+    let greedy = raw(&context, &node);
+    for first in (0..200_000).step_by(1_000) {
+        let gets: Vec<_> = (first..first + 1_000).map(|call| Record::Get { call, key: "key" }).collect();
+        greedy.say(&gets);
+    }
+    let begun = Instant::now();
+    assert_eq!(client.cache().get("key").unwrap().unwrap().len(), 3_500);
+    assert!(begun.elapsed() < Duration::from_secs(5), "others wait for {:?}", begun.elapsed());
+    let text = greedy.hear(|record| match record {
+        Record::Reset { text, .. } => Some((*text).to_owned()),
+        _ => None,
+    });
+    assert!(text.contains("unanswered"), "{text}");
+    let held = node.process.rss_bytes();
+    assert!(held < before + GROWTH, "the node grew from {before} to {held} bytes");
+}
+
+#[test]
+fn as_many_calls_as_are_allowed_are_all_answered_when_they_are_read() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let context = Context::new().unwrap();
+    let patient = raw(&context, &node);
+    // More bytes than may wait unread, of values that are gone from the cache meanwhile.
+    let value = vec![b'x'; 1 << 20];
+    let before = node.process.rss_bytes();
+    let mut call = 0;
+    for _ in 0..CALLS / 4 {
+        let payload = Payload(value.clone().into());
+        patient.say(&[Record::Set { call, key: "key", payload }, Record::Get { call: call + 1, key: "key" }]);
+        call += 2;
+    }
+    let grown = node.process.rss_bytes().saturating_sub(before);
+    assert!(grown < 3 * GROWTH, "the node has grown by {grown} bytes");
+    let mut answered = vec![false; call as usize];
+    patient.hear(|record| {
+        if let Record::Answer { call, .. } = record {
+            assert!(!std::mem::replace(&mut answered[*call as usize], true), "{call} is answered twice");
+        }
+        assert_ne!(record.name(), "Reset");
+        answered.iter().all(|answered| *answered).then_some(())
+    });
+}
+
+#[test]
+fn one_snapshot_serves_all_who_ask_within_a_moment() {
+    let _limit = limit();
+    let node = Node::start(&["--inline", "--plugin", "testing"]);
+    let context = Context::new().unwrap();
+    let (owner, curious) = (raw(&context, &node), raw(&context, &node));
+    for first in (0..4_000).step_by(100) {
+        let opens: Vec<_> = (first..first + 100).map(|job| open(job, Uuid::new_v4())).collect();
+        owner.say(&opens);
+    }
+    wait_until("the jobs are open", || node.pylm(&["status", "--json"]).1.contains("\"jobs\":3000"));
+    let client = node.client();
+    assert_eq!(client.eval("server.echo", "x").unwrap(), ["x"]);
+    for round in 0..10 {
+        let gets: Vec<_> =
+            (0..200).map(|call| Record::Get { call: 200 * round + call, key: "status" }).collect();
+        curious.say(&gets);
+        let begun = Instant::now();
+        assert_eq!(client.eval("server.echo", "x").unwrap(), ["x"]);
+        assert!(begun.elapsed() < Duration::from_secs(2), "others wait for {:?}", begun.elapsed());
+        let last = 200 * round + 199;
+        curious.hear(|record| matches!(record, Record::Answer { call, .. } if *call == last).then_some(()));
+    }
+}
+
+#[test]
+fn replies_that_a_pylm_peer_does_not_read_take_little_memory() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let client = node.client();
+    client.cache().set("key", vec![b'x'; 100_000]).unwrap();
+    let before = node.process.rss_bytes();
+    let context = Context::new().unwrap();
+    let greedy = RawPeer::connect(&context, &node.db);
+    let get = PalmMessage { client: "greedy", function: "_.get", payload: b"key", ..PalmMessage::default() };
+    let set = vec![b'y'; 100_000];
+    let set = PalmMessage {
+        client: "greedy",
+        function: "_.set",
+        cache: "key",
+        payload: &set,
+        ..PalmMessage::default()
+    };
+    // Each reply is a value that is not in the cache any more.
+    for _ in 0..5_000 {
+        for request in [&set, &get] {
+            greedy.send(vec![Frame::empty(), Frame::from_vec(request.encode())]);
+        }
+    }
+    wait_until("the node has read it all", || node.pylm(&["status", "--json"]).1.contains("\"garbage\""));
+    assert_eq!(client.cache().get("key").unwrap().unwrap().len(), 100_000);
+    let held = node.process.rss_bytes();
+    assert!(held < before + GROWTH, "the node grew from {before} to {held} bytes");
+    let another = RawPeer::connect(&context, &node.db);
+    another.send(vec![Frame::empty(), Frame::from_vec(get.encode())]);
+    wait_until("another one is served", || node.pylm(&["cache", "get", "key"]).0 == Some(0));
+}
+
+#[test]
+fn a_job_is_opened_once_in_a_session_and_each_under_a_number_of_its_own() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let context = Context::new().unwrap();
+    let (identity, other) = (Uuid::new_v4(), Uuid::new_v4());
+    for (first, second) in [(open(1, identity), open(2, identity)), (open(1, other), open(1, Uuid::new_v4()))]
+    {
+        let peer = raw(&context, &node);
+        peer.say(&[first]);
+        assert_eq!(peer.hear_one_of(&["Opened", "Reset"]), "Opened");
+        peer.say(&[second]);
+        assert_eq!(peer.hear_one_of(&["Opened", "Reset"]), "Reset");
+    }
+}
+
+#[test]
+fn a_session_opens_no_more_jobs_than_it_may() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let context = Context::new().unwrap();
+    let peer = raw(&context, &node);
+    for first in (0..5_000).step_by(1_000) {
+        let opens: Vec<_> = (first..first + 1_000).map(|job| open(job, Uuid::new_v4())).collect();
+        peer.say(&opens);
+    }
+    assert_eq!(peer.hear_one_of(&["Reset"]), "Reset");
+}
+
+#[test]
+fn messages_whose_time_is_over_take_no_memory_behind_a_host_that_is_stuck() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let _host = WorkerHost::start(&node.db, &["testing"], "host", &["--slots", "1"]);
+    let client = node.client();
+    let (stuck, _results) = client.job("server.sleep_for", JobOptions::new());
+    for _ in 0..1_000 {
+        stuck.send("600000").unwrap();
+    }
+    let before = node.process.rss_bytes();
+    let options = JobOptions::new().timeout(Some(Duration::from_millis(300)));
+    let (sender, results) = client.job("server.echo", options);
+    let sending = std::thread::spawn(move || {
+        for _ in 0..20_000 {
+            sender.send(vec![b'x'; 20_000]).unwrap();
+        }
+        sender.finish();
+    });
+    assert_eq!(results.filter(|output| output.as_ref().unwrap().is_end()).count(), 20_000);
+    sending.join().unwrap();
+    let held = node.process.rss_bytes();
+    assert!(held < before + 2 * GROWTH, "the node grew from {before} to {held} bytes");
+}
+
+#[test]
+fn health_is_answered_whoever_else_is_connected() {
+    let _limit = limit();
+    let node = Node::start(&["--http", "127.0.0.1:0"]);
+    let _crowd = silent(&node.ready.field("http"), 500);
+    let begun = Instant::now();
+    assert_eq!(node.page("/health").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_host_that_serves_over_http_answers_whoever_else_is_connected() {
+    let _limit = limit();
+    let program = programs(Profile::Debug).program("pylm-worker");
+    let host =
+        Process::plan("pylm-worker", program).args(["--http", "127.0.0.1:0", "--plugin", "testing"]).start();
+    let ready = Ready::parse(&host.wait_for_line(" ready ", PATIENCE)).unwrap();
+    let address = ready.field("http");
+    let _crowd = silent(&address, 1_500);
+    let address = address.trim_start_matches("http://");
+    assert_eq!(request(address, "GET", "/", "", None).status, 405);
+}
+
+#[test]
+fn who_says_no_greeting_is_gone_after_a_few_seconds() {
+    let _limit = limit();
+    let node = Node::start(&["--gateway", "127.0.0.1:0"]);
+    for address in [&node.db, &node.pull, &node.publish, &node.ready.field("gateway")] {
+        let mut connection = silent(address, 1).pop().unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut greeting = Vec::new();
+        // To its end, which an error says as well.
+        if let Err(error) = connection.read_to_end(&mut greeting) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{address}: {error}");
+        }
+    }
+}
+
+/// Seconds of processor time that a process has used.
+fn processor_time(process: &Process) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    ticks / 100.0
+}
+
+/// A node that may open so many files.
+fn node_with(descriptors: u32, args: &[&str]) -> Process {
+    let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
+    Process::plan("pylmd", "sh")
+        .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
+        .arg(programs(Profile::Debug).program("pylmd"))
+        .args(addresses.map(|flag| [flag, ANY_PORT]).concat())
+        .args(args)
+        .start()
+}
+
+#[test]
+fn a_crowd_beyond_what_a_node_may_open_is_refused_and_told_and_burns_nothing() {
+    let _limit = limit();
+    let node = node_with(300, &["--inline", "--plugin", "testing", "--http", "127.0.0.1:0"]);
+    let ready = Ready::parse(&node.wait_for_line(" ready ", PATIENCE)).unwrap();
+    let before = processor_time(&node);
+    let crowd = silent(&ready.field("db"), 600);
+    node.wait_for_line("connections are refused", PATIENCE);
+    // Those who are silent go, and others come in, while the crowd still stands there.
+    let client = Client::connect(ClientOptions::new(ready.field("db")).patience(PATIENCE)).unwrap();
+    assert_eq!(client.eval("server.echo", "x").unwrap(), ["x"]);
+    let used = processor_time(&node) - before;
+    assert!(used < 2.0, "it has used {used} s");
+    let metrics = request(&ready.field("http"), "GET", "/metrics", "", None).text();
+    let refused = metrics.lines().find_map(|line| line.strip_prefix("pylmd_connections_refused_total "));
+    assert!(refused.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
+    drop(crowd);
+}
+
+#[test]
+fn too_few_descriptors_are_a_sentence() {
+    let _limit = limit();
+    for descriptors in [8, 12, 16, 24, 48] {
+        let mut node = node_with(descriptors, &[]);
+        assert_eq!(node.wait(PATIENCE).code(), Some(1), "with {descriptors} descriptors");
+        let told = node.stderr_lines().pop().unwrap_or_default();
+        assert!(told.starts_with("pylmd: ") && told.contains("ulimit -n"), "{told}");
+    }
+}
