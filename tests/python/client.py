@@ -25,6 +25,7 @@ def arguments():
     parser.add_argument("--function", action="append", help="server.function; repeated: one for each stage")
     parser.add_argument("--count", type=int, default=10, help="messages to send")
     parser.add_argument("--payload", default="a message")
+    parser.add_argument("--numbered", action="store_true", help="the payloads are 0, 1, 2 and so on")
     parser.add_argument("--copies", type=int, default=1, help="results expected of each message")
     parser.add_argument("--results", type=int, help="results expected of the whole job, instead of copies of each message")
     parser.add_argument("--eval", action="store_true", help="one call of eval for each message, instead of a job")
@@ -53,6 +54,8 @@ def payloads(options):
     time.sleep(options.send_after)
     if options.verify:
         source = checked_job.payloads(options)
+    elif options.numbered:
+        source = (b"%d" % number for number in range(options.count))
     else:
         source = (options.payload.encode() for _ in range(options.count))
     for payload in source:

@@ -49,6 +49,8 @@ pub enum Mix {
     Ours,
     /// The one with this label; `workers` are the flow's workers.
     Swapped(&'static str),
+    /// Those with these labels.
+    Mixed(&'static [&'static str]),
     /// All of them.
     Python,
 }
@@ -58,6 +60,7 @@ impl Mix {
         match self {
             Mix::Ours => false,
             Mix::Swapped(swapped) => swapped == label,
+            Mix::Mixed(labels) => labels.contains(&label),
             Mix::Python => true,
         }
     }

@@ -69,7 +69,7 @@ impl Router {
             match part.relay().cloned() {
                 None => {
                     let text = format!("no worker host offers {name:?}; start one with a plugin that has it");
-                    self.fail(part.message, UNKNOWN_FUNCTION, &text);
+                    self.fail_part(&part, UNKNOWN_FUNCTION, &text);
                 }
                 Some(Relay { place, held, to_client: true }) => {
                     returned.push(part.message);
@@ -77,7 +77,7 @@ impl Router {
                 }
                 Some(_) => {
                     let text = format!("nobody follows {name:?}; start a node with --from {name}=ADDRESS");
-                    self.fail(part.message, UNFOLLOWED, &text);
+                    self.fail_part(&part, UNFOLLOWED, &text);
                 }
             }
         }

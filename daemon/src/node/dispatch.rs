@@ -120,9 +120,9 @@ impl Router {
                 self.settle(settled);
             }
             Ended::Failed(message) => self.fail(message, FAILED, "the function failed"),
-            Ended::Inconsistent(message) => {
+            Ended::Inconsistent(part) => {
                 let text = "the function gave fewer results than when it ran before; mark it atomic";
-                self.fail(message, INCONSISTENT, text);
+                self.fail_part(&part, INCONSISTENT, text);
             }
         }
     }
@@ -137,15 +137,8 @@ impl Router {
         text: &str,
     ) {
         self.lease_ended();
-        if self.passes_errors_on(lease) {
-            let index = self.ledger.lease_results(lease).unwrap_or_default();
-            let place = Place::new(&[index]);
-            self.take_result(
-                host,
-                lease,
-                LeaseResult { place, payload: PYLM_ERROR, ..LeaseResult::default() },
-            );
-            return self.take_end(host, lease, LeaseEnd::Done(index + 1));
+        if self.answers_with_error(host, lease, code, text) {
+            return;
         }
         match self.ledger.end_lease(host, lease, LeaseEnd::Failed { permanent }, &mut self.abandoned) {
             Ended::Failed(message) => self.fail_as(message, permanent, code, text),
@@ -172,23 +165,13 @@ impl Router {
         }
     }
 
-    /// Whether an error of a function goes the way of its results, as the payload that stands for one with pylm: its client is
-    /// one of pylm's, and listens behind nodes that are still to come.
-    fn passes_errors_on(&self, lease: LeaseKey) -> bool {
-        let Some(part) = self.ledger.leased_part(lease).filter(|part| part.relay().is_none()) else {
-            return false;
-        };
-        let is_pylm = matches!(self.clients.get(part.job), Some(Client::Pylm(_)));
-        part.body.header.elsewhere || (is_pylm && self.config.pipelined)
-    }
-
     /// A host is lost: what it had goes to others.
     pub(crate) fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) {
         for part in self.ledger.lose_host(host, may_return, now) {
             let times = self.config.max_attempts;
             let text = format!("it was alone at {times} hosts that were lost; see --max-attempts");
             self.keep_failed(&part, LOST, &text);
-            self.fail(part.message, LOST, &text);
+            self.fail_part(&part, LOST, &text);
         }
         self.undispatched = true;
     }

@@ -2,7 +2,6 @@
 
 use super::bounds::PYLM_CROSSING;
 use super::follow::stream::FollowedStream;
-use super::ingress::PYLM_ERROR;
 use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
 use super::native::stream::{Failure, Output, Stream};
@@ -10,7 +9,6 @@ use super::pylm::clients::PylmStream;
 use super::router::Router;
 use pylm_protocol::Place;
 use pylm_protocol::codes::{FAILED, PANICKED, TOO_LARGE};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What a job owes its client.
@@ -46,6 +44,7 @@ impl Router {
         result: Message,
     ) {
         let Some((job, number)) = self.ledger.count_result(key) else { return };
+        let result = self.bounded(key, result);
         let length = result.payload.len() as u64;
         let max = match self.clients.get_mut(job) {
             Some(Client::Native(stream)) => {
@@ -84,12 +83,15 @@ impl Router {
         match settled {
             Settled::Open => {}
             Settled::Gather(key) => {
+                if self.has_failed_join(key) {
+                    return self.end_failed_join(key);
+                }
                 if let Some(gatherer) = &mut self.gatherer {
                     gatherer.complete(key);
                 }
             }
             Settled::Done(key) => {
-                let Some(message) = self.ledger.end(key, Outcome::Done) else { return };
+                let Some(message) = self.ledger.end(key, self.ledger.outcome(key)) else { return };
                 self.count_off(&message);
                 let done = Output::Done { number: message.number, results: message.results };
                 match self.clients.get_mut(message.job) {
@@ -109,6 +111,9 @@ impl Router {
 
     /// The same, where it is known whether the error is `permanent`.
     pub(crate) fn fail_as(&mut self, key: MessageKey, permanent: bool, code: &str, text: &str) {
+        if self.counts_results(key) {
+            return self.add_error(key, code, text);
+        }
         let Some(message) = self.ledger.end(key, Outcome::Failed) else { return };
         self.count_off(&message);
         self.forget_in_hooks(key);
@@ -122,11 +127,7 @@ impl Router {
         match self.clients.get_mut(message.job) {
             Some(Client::Native(stream)) => stream.push(failed()),
             Some(Client::Followed(stream)) => stream.push(failed()),
-            Some(Client::Pylm(stream)) => {
-                let error = Message { header: Arc::clone(&stream.header), cache: None, payload: PYLM_ERROR };
-                stream.push(error.to_palm(Identity { number, part: 0 }, None, &mut self.pen));
-            }
-            None => {}
+            Some(Client::Pylm(_)) | None => {}
         }
         self.touch(message.job);
     }

@@ -323,13 +323,13 @@ impl<'a> Hooks<'a> {
             }
             Work::Complete(message, original, number) => {
                 let outcome = self.complete(message, &original, number);
-                self.fail_on(outcome, message);
+                self.end_on(outcome, message);
             }
             Work::Whole(whole) => {
                 let (message, bytes) = (whole.message, whole.result.payload.len());
                 let outcome = self.take_whole(whole);
                 self.count_taken(bytes);
-                self.fail_on(outcome, message);
+                self.end_on(outcome, message);
             }
             Work::Forget(message) => drop(self.joins.remove(message)),
         }
@@ -364,6 +364,16 @@ impl<'a> Hooks<'a> {
         if let Err(error) = outcome {
             self.joins.remove(message);
             self.out.made.push(Made::Failed(message, error));
+        }
+    }
+
+    /// The same of what was the last of the message.
+    #[inline]
+    fn end_on(&mut self, outcome: Result<(), CallError>, message: MessageKey) {
+        let failed = outcome.is_err();
+        self.fail_on(outcome, message);
+        if failed {
+            self.out.made.push(Made::Complete(message));
         }
     }
 

@@ -137,7 +137,10 @@ impl Router {
                 let original = self.original(message);
                 self.ledger.accept(job, number, bytes, Some(original), deadline)?
             }
-            Err(_) => self.ledger.accept(job, number, bytes, None, deadline)?,
+            Err(_) => {
+                let original = self.gatherer.as_mut().map(|gatherer| gatherer.original(message));
+                self.ledger.accept(job, number, bytes, original, deadline)?
+            }
         };
         if let Some(deadline) = deadline
             && let Some(Client::Native(stream)) = self.clients.get_mut(job)
@@ -145,7 +148,11 @@ impl Router {
             stream.deadlines.push_back((deadline, key));
         }
         match (function, &mut self.scatterer) {
-            (Err((code, text)), _) => self.fail(key, code, &text),
+            (Err((code, text)), _) => {
+                self.fail(key, code, &text);
+                let settled = self.ledger.scattered(key);
+                self.settle(settled);
+            }
             (Ok(_), Some(scatterer)) => scatterer.enqueue(job, key),
             (Ok(_), None) => {}
         }

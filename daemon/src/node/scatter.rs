@@ -205,7 +205,11 @@ impl Router {
                 let settled = self.ledger.scattered(made.message);
                 self.settle(settled);
             }
-            Err(error) => self.fail(made.message, HOOK_FAILED, &hook::failure("scatter", &error)),
+            Err(error) => {
+                self.fail(made.message, HOOK_FAILED, &hook::failure("scatter", &error));
+                let settled = self.ledger.scattered(made.message);
+                self.settle(settled);
+            }
         }
     }
 }

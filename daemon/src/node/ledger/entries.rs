@@ -41,6 +41,8 @@ pub struct Entry {
     pub(super) gathering: bool,
     /// Gather has answered.
     pub(super) gathered: bool,
+    /// An error took the place of a result: it has failed, though it goes on to its end.
+    pub(super) failed: bool,
     /// The message that the part is of: itself, where it is both.
     pub(super) message: MessageKey,
     load: Load,
@@ -189,9 +191,15 @@ impl Entry {
             scattering: true,
             gathering: false,
             gathered: false,
+            failed: false,
             message: MessageKey::default(),
             load: Load::Bytes(bytes),
         }
+    }
+
+    /// Whether an error took the place of a result of the message.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// The bytes of the message's payload.

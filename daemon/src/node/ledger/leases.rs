@@ -122,8 +122,8 @@ pub enum Ended {
         /// How often it has failed so far.
         errors: u32,
     },
-    /// A rerun gave fewer results than were passed on before.
-    Inconsistent(MessageKey),
+    /// A rerun gave fewer results than were passed on before: the part.
+    Inconsistent(Box<PartOf<Part>>),
 }
 
 impl Ledger {
@@ -220,9 +220,9 @@ impl Ledger {
             }
         };
         let message = part.message;
-        if results < part.passed() {
-            self.retire_part(lease.part, key, abandoned);
-            return Ended::Inconsistent(message);
+        if results < part.passed() && end != LeaseEnd::Quiet {
+            let part = self.retire_part(lease.part, key, abandoned);
+            return part.map_or(Ended::Nothing, |part| Ended::Inconsistent(Box::new(part)));
         }
         let held = part.history.as_mut().map(|history| std::mem::take(&mut history.held)).unwrap_or_default();
         let follower = self.functions.follower(part.function);
@@ -302,9 +302,14 @@ impl Ledger {
     }
 
     /// Ends a part that was answered under `lease`.
-    fn retire_part(&mut self, key: PartKey, lease: LeaseKey, abandoned: &mut Vec<(HostKey, LeaseKey)>) {
-        let Some(PartOf { part, .. }) = self.remove_part(key) else { return };
-        for orphan in part.history.map(|history| history.orphans).unwrap_or_default() {
+    fn retire_part(
+        &mut self,
+        key: PartKey,
+        lease: LeaseKey,
+        abandoned: &mut Vec<(HostKey, LeaseKey)>,
+    ) -> Option<PartOf<Part>> {
+        let part = self.remove_part(key)?;
+        for &orphan in part.history.iter().flat_map(|history| &history.orphans) {
             self.leases.remove(orphan);
         }
         if let Some(other) = part.lease.filter(|&other| other != lease)
@@ -312,6 +317,7 @@ impl Ledger {
         {
             abandoned.push((other_lease.host, other));
         }
+        Some(part)
     }
 
     /// Takes a part out of the books of its message and job.

@@ -32,7 +32,7 @@ pub use relays::Relay;
 pub use replies::Whole;
 pub use turns::{Assignment, Unoffered};
 
-use crate::node::message::Message;
+use crate::node::message::{Identity, Message};
 use activity::Clock;
 use entries::Entries;
 use functions::Functions;
@@ -328,6 +328,30 @@ impl Ledger {
         let message = self.entries.message_mut(message)?;
         message.results += 1;
         Some((message.job, message.number))
+    }
+
+    /// An error is to take the place of a result of a message, which goes on; the part that it counts as.
+    pub fn fail_part(&mut self, message: MessageKey) -> Option<Identity> {
+        let message = self.entries.message_mut(message)?;
+        message.failed = true;
+        let part = message.parts;
+        message.parts += 1;
+        Some(Identity { number: message.number, part })
+    }
+
+    /// How a message ends of which nothing more is to come.
+    pub fn outcome(&self, message: MessageKey) -> Outcome {
+        match self.entries.message(message) {
+            Some(message) if message.failed => Outcome::Failed,
+            _ => Outcome::Done,
+        }
+    }
+
+    /// Notes that an error was a result of a message.
+    pub fn note_error(&mut self, message: MessageKey) {
+        if let Some(message) = self.entries.message_mut(message) {
+            message.failed = true;
+        }
     }
 
     /// Ends a message. Where it was not done, what waits of it is dropped; what hosts have ends when they answer.

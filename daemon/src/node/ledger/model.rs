@@ -311,7 +311,8 @@ impl World {
                     self.end(message, Outcome::Done);
                 }
             }
-            Ended::Failed(message) | Ended::Inconsistent(message) => self.end(message, Outcome::Failed),
+            Ended::Failed(message) => self.end(message, Outcome::Failed),
+            Ended::Inconsistent(part) => self.end(part.message, Outcome::Failed),
         }
     }
 

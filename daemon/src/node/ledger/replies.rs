@@ -27,7 +27,7 @@ impl Ledger {
         let fresh = lease.host == host && lease.out && lease.results == 0 && !lease.atomic;
         let plain = part.lease == Some(key) && part.history.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
-        let complete = !message.scattering && !message.gathering;
+        let complete = !message.scattering && !message.gathering && !message.failed;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
             .then_some((message, part))
     }
