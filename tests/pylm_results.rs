@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::Node;
+use pylm_tests::process::Process;
 use pylm_tests::pylm;
 
 const CLIENT: Duration = Duration::from_secs(60);
@@ -21,6 +22,149 @@ fn counted(lines: &[String]) -> BTreeMap<&str, usize> {
         *counts.entry(line.as_str()).or_default() += 1;
     }
     counts
+}
+
+/// What a Python client gets for a job of `count` numbered messages, of which `results` results are to come.
+fn numbered(node: &Node, function: &str, count: usize, results: usize) -> Vec<String> {
+    let (count, results) = (count.to_string(), results.to_string());
+    let job = ["--numbered", "--function", function, "--count", &count, "--results", &results];
+    pylm::client_lines(&node.db, &[&job[..], &["--extra-wait", "0.5"]].concat(), CLIENT)
+}
+
+/// What our client gets for the same job.
+#[track_caller]
+fn natively(node: &Node, function: &str, count: usize) -> Vec<String> {
+    let program = pylm_tests::programs::programs(pylm_tests::programs::Profile::Debug).program("pylm");
+    let mut client = Process::plan("pylm", program).args(["job", function, "--db", &*node.db]).start();
+    let input: Vec<String> = (0..count).map(|number| format!("{number}\n")).collect();
+    client.write_stdin(input.concat().as_bytes());
+    client.close_stdin();
+    client.wait_for_success(CLIENT);
+    client.stdout_lines()
+}
+
+fn tens(count: usize) -> Vec<String> {
+    (0..count).step_by(10).map(|number| number.to_string()).collect()
+}
+
+fn sorted(lines: Vec<String>) -> Vec<u64> {
+    let number = |line: &String| line.trim_matches(['b', '\'']).parse().unwrap_or(u64::MAX);
+    let mut numbers: Vec<u64> = lines.iter().map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Nobody can know how many results a function of a Python worker gives; each one counts.
+mod how_many {
+    use super::*;
+
+    const ZERO: [&str; 2] = ["--pylm-zero", "result"];
+
+    #[test]
+    fn nothing_for_many_in_a_row_blocks_nobody() {
+        let _limit = limit();
+        let node = Node::start(&ZERO);
+        let _worker = pylm::mux_worker("worker", &node.db, &[]);
+        assert_eq!(sorted(numbered(&node, "server.keep", 100, 10)), sorted(tens(100)));
+        assert_eq!(sorted(natively(&node, "server.keep", 100)), sorted(tens(100)));
+        assert_eq!(numbered(&node, "server.one", 10, 10).len(), 10);
+        let account = node.end(END);
+        // What gave nothing behind the last result ended with its call.
+        assert_eq!((account.accepted, account.done + account.cancelled), (210, 210));
+    }
+
+    #[test]
+    fn nothing_ever_leaves_the_worker_to_others() {
+        let _limit = limit();
+        let node = Node::start(&[&ZERO[..], &["--pylm-silence", "1"]].concat());
+        let _worker = pylm::mux_worker("worker", &node.db, &[]);
+        assert_eq!(natively(&node, "server.never", 8), Vec::<String>::new());
+        assert_eq!(numbered(&node, "server.one", 10, 10).len(), 10);
+        assert_eq!(node.end(END).done, 18);
+    }
+
+    #[test]
+    fn two_behind_many_of_one_all_come() {
+        let _limit = limit();
+        let node = Node::start(&ZERO);
+        let _worker = pylm::mux_worker("worker", &node.db, &[]);
+        assert_eq!(numbered(&node, "server.one", 20, 20).len(), 20);
+        assert_eq!(numbered(&node, "server.two", 10, 20).len(), 20);
+        for lines in [numbered(&node, "server.vary", 30, 40), natively(&node, "server.vary", 30)] {
+            assert_eq!(
+                sorted(lines),
+                sorted((0..30).chain(20..30).map(|number| number.to_string()).collect())
+            );
+        }
+        node.end(END);
+    }
+
+    #[test]
+    fn a_second_result_that_comes_late_counts_with_hooks_too() {
+        let _limit = limit();
+        for plugins in [&[][..], &["--plugin", "scatter3"], &["--plugin", "logged"]] {
+            let node = Node::start(&[&ZERO[..], plugins].concat());
+            let _worker = pylm::mux_worker("worker", &node.db, &["--delay", "1.5"]);
+            let copies = if plugins.contains(&"scatter3") { 3 } else { 1 };
+            let lines = numbered(&node, "server.vary", 22, 24 * copies);
+            assert_eq!(lines.len(), 24 * copies, "{plugins:?}");
+            node.end(END);
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_a_zero_counts() {
+        let _limit = limit();
+        let node = Node::start(&[]);
+        let _worker = pylm::mux_worker("worker", &node.db, &[]);
+        assert_eq!(numbered(&node, "server.zero", 10, 20).len(), 20);
+        node.end(END);
+    }
+}
+
+/// What a Python worker does to itself, or cannot send, is an error of its message only.
+mod harm {
+    use super::*;
+
+    #[test]
+    fn results_that_are_too_large_are_errors_and_the_worker_goes_on() {
+        let _limit = limit();
+        let node = Node::start(&["--max-message", "1000000"]);
+        let _worker = pylm::worker("worker", &node.db, &[]);
+        for bytes in ["1000001", "10000000"] {
+            let job = ["--function", "server.large", "--payload", bytes, "--count", "6"];
+            assert_eq!(pylm::client_lines(&node.db, &job, CLIENT), ["b'0'"; 6]);
+        }
+        assert_eq!(numbered(&node, "server.python_echo", 10, 10).len(), 10);
+        let account = node.end(END);
+        assert_eq!((account.done, account.failed), (9, 13));
+    }
+
+    #[track_caller]
+    fn check_poison(start: fn(&str, &str, &[&str]) -> Process, function: &str, echo: &str) {
+        let _limit = limit();
+        let node = Node::start(&[]);
+        let mut workers: Vec<Process> = ["worker1", "worker2", "worker3", "worker4", "worker5"]
+            .map(|name| start(name, &node.db, &[]))
+            .into();
+        assert_eq!(numbered(&node, function, 1, 1), ["b'0'"]);
+        assert_eq!(numbered(&node, echo, 30, 30).len(), 30);
+        let alive = workers.iter_mut().filter_map(|worker| worker.try_wait().is_none().then_some(())).count();
+        assert_eq!(alive, 3);
+        let account = node.end(END);
+        // The echo of a 0 stands for an error too.
+        assert_eq!((account.done, account.failed), (29, 2));
+    }
+
+    #[test]
+    fn a_message_that_ends_workers_ends_two_of_them() {
+        check_poison(pylm::worker, "server.nothing", "server.python_echo");
+    }
+
+    #[test]
+    fn a_message_that_ends_mux_workers_ends_two_of_them() {
+        check_poison(pylm::mux_worker, "server.bad", "server.one");
+    }
 }
 
 /// An error is one result among those of a message, and the others come too.
@@ -79,7 +223,8 @@ mod errors {
         for middle in ["wrong.foo", "middle.nothing", "nodot", "middle.foo"] {
             let call = ["--function", "first.foo", "--function", middle, "--function", "last.foo"];
             let lines = flow.python_client(&[&call[..], &["--count", "4", "--extra-wait", "0.5"]].concat());
-            let expected = if middle == "middle.foo" { "b'last middle first a message'" } else { "b'last 0'" };
+            let expected =
+                if middle == "middle.foo" { "b'last middle first a message'" } else { "b'last 0'" };
             assert_eq!(lines, [expected; 4], "{middle}");
         }
     }
@@ -110,7 +255,8 @@ mod errors {
         const OTHER: Part = Part { label: "other", name: "other", pipelined: false, ..MIDDLE };
         let one = Part { label: "one", name: "one", from: &[("first", "first")], ..LAST };
         let flow = Flow::start(&[FIRST, OTHER, one], mix);
-        let call = ["--function", "first.foo", "--function", "one.foo", "--count", "20", "--extra-wait", "0.5"];
+        let call =
+            ["--function", "first.foo", "--function", "one.foo", "--count", "20", "--extra-wait", "0.5"];
         assert_eq!(flow.python_client(&call), ["b'last first a message'"; 20]);
     }
 

@@ -41,6 +41,13 @@ class Functions(Worker):
     def fail(self, payload):
         raise ValueError("refused on purpose")
 
+    def nothing(self, payload):
+        """What ends a Worker: it has no payload to answer with."""
+
+    def large(self, payload):
+        """As many bytes as the payload says."""
+        return bytes(int(payload))
+
     def die(self, payload):
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -28,6 +28,9 @@ pub const WORK_AHEAD: Duration = Duration::from_millis(5);
 pub const HIGH_WATER_MARK: u32 = 10_000;
 /// Frames may be longer than payloads: records and headers come with them.
 pub const FRAME_OVERHEAD: u64 = 1 << 20;
+/// Frames of pylm peers, which do not know how large theirs may be: as large as protobuf lets them be. Beyond that libzmq would end the
+/// connection, and what is behind such a frame would be lost with it; so it is read, and refused.
+pub const PYLM_FRAME: u64 = 2 << 30;
 /// ZeroMQ messages that are read from one socket before the next one has its turn.
 pub const TURN: usize = 512;
 /// Messages that a node takes from an earlier one at a time.
@@ -60,9 +63,13 @@ pub const CALLS: usize = 1_024;
 pub const UNREAD_BYTES: usize = 64 << 20;
 /// Contexts that a host is told before it is to forget them.
 pub const CONTEXTS: usize = 1_024;
-/// A pylm worker that has answered once may have more results of the same message until it was quiet for so long.
+/// A pylm worker that has answered once may have more results of the same message until it was quiet for so long, at least.
 pub const PYLM_QUIET: Duration = Duration::from_millis(200);
-/// Answers, one for each message, after which a pylm worker counts as one that never gives several.
+/// Time without a result after which a pylm worker is taken to have passed a message over; it grows with each that follows.
+pub const PYLM_DOUBT: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(1);
+/// Messages at one pylm worker of which nothing proves that they are over, beyond those that it waits with.
+pub const PYLM_UNPROVEN: usize = 2_048;
+/// Answers, one for each message, after which a function of pylm workers counts as one that gives one.
 pub const PYLM_SINGLE: u32 = 8;
 /// Results wait so long for a pylm client that has not subscribed, or not any more.
 pub const PYLM_SUBSCRIPTION: Duration = Duration::from_secs(60);

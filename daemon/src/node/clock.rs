@@ -29,7 +29,6 @@ impl Router {
                 tracing::error!(%error, "a socket cannot be asked for its state");
             }
         }
-        self.close_quiet(now);
         self.expire_overdue(now);
         self.undispatched |= self.ledger.resume_retries(now);
         self.withdraw();

@@ -61,6 +61,12 @@ pub struct NodeConfig {
     pub pylm_functions: Option<Vec<String>>,
     /// What a pylm worker's `0` is.
     pub zero_is_error: bool,
+    /// Functions of which pylm workers give exactly one result for each message.
+    pub pylm_single: Vec<String>,
+    /// How many pylm workers may be lost that are at a message.
+    pub pylm_attempts: u32,
+    /// How long a pylm worker may give nothing for a message, where nothing tells that it has passed it over.
+    pub pylm_silence: Duration,
     /// For how long its routing thread asks for news before it sleeps.
     pub spin: Duration,
     /// Its hooks.

@@ -139,6 +139,17 @@ pub struct Flags {
     /// A function that pylm workers have; without any, they get all that no native worker host offers; can be repeated
     #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
     pylm_functions: Vec<String>,
+    /// A function of which pylm workers give exactly one result for each message, so that it ends its message at once; can be
+    /// repeated
+    #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
+    pylm_single: Vec<String>,
+    /// How many pylm workers a message may take with it before it fails
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..), help_heading = "pylm workers")]
+    pylm_attempts: u32,
+    /// How long a pylm worker may give nothing for a message before that ends, in seconds; where its function is seen to give nothing
+    /// for some, it is sooner
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..), help_heading = "pylm workers")]
+    pylm_silence: u64,
 
     /// A web worker: gets functions that no other worker host offers by name, as POST of a PalmMessage; can be repeated
     #[arg(long, value_name = "URL", help_heading = "Web workers")]
@@ -218,6 +229,9 @@ impl Flags {
             pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
             spin: self.spin.into(),
             zero_is_error: self.pylm_zero == Zero::Error,
+            pylm_single: self.pylm_single.clone(),
+            pylm_attempts: self.pylm_attempts,
+            pylm_silence: Duration::from_secs(self.pylm_silence),
             plugins,
         }
     }

@@ -15,6 +15,7 @@ use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::clients::{Directory, Line};
 use super::pylm::ports::Ports;
 use super::pylm::service::Replies;
+use super::pylm::tempo::Tempos;
 use super::pylm::workers::WorkerPort;
 use super::reading::Source;
 use super::route::NextHeaders;
@@ -56,6 +57,10 @@ pub struct Router {
     /// Those of clients, native or not.
     pub(crate) jobs_by_identity: HashMap<Uuid, JobKey>,
     pub(crate) directory: Directory,
+    /// What is known of the functions of pylm workers.
+    pub(crate) tempos: Tempos,
+    /// When pylm workers are to be looked after next.
+    pub(crate) next_look: Option<Instant>,
     /// Jobs with outputs to be sent.
     pub(crate) dirty: Vec<JobKey>,
     /// Jobs whose pylm client, or earlier node, took no more, and pylm jobs whose client has not subscribed.
@@ -154,6 +159,8 @@ impl Router {
             cache: Cache::new(config.cache_bytes),
             keeper,
             failed: FailedMessages::new(config.failed_bytes),
+            tempos: Tempos::new(&config.pylm_single),
+            next_look: None,
             config,
             db,
             worker_pull,
@@ -285,6 +292,7 @@ impl Router {
             if std::mem::take(&mut self.room_made) {
                 self.give_room_to_starved();
             }
+            self.look_after_workers(now);
             self.dispatch(now);
             self.flush(now);
             let next_tick = ticked + self.time_between_ticks();
@@ -300,7 +308,7 @@ impl Router {
             } else if self.is_stalled() {
                 RETRY
             } else {
-                next_tick.saturating_duration_since(now)
+                self.next_look.map_or(next_tick, |look| look.min(next_tick)).saturating_duration_since(now)
             };
             ready.clear();
             if let Err(error) = self.poller.wait(Some(timeout), &mut ready) {

@@ -1,6 +1,6 @@
 //! The sockets of a node: bound at start, all owned by the routing thread.
 
-use super::bounds::{FRAME_OVERHEAD, GREETING, HIGH_WATER_MARK};
+use super::bounds::{FRAME_OVERHEAD, GREETING, HIGH_WATER_MARK, PYLM_FRAME};
 use super::config::NodeConfig;
 use pylm_transport::{Context, Options, Socket, SocketKind};
 use std::io;
@@ -67,6 +67,9 @@ pub fn bind(
     if kind == SocketKind::Xpub {
         // All that comes in here are subscriptions, and libzmq keeps every byte of their topics.
         options.max_message_size = Some(TOPIC);
+    }
+    if kind == SocketKind::Pull {
+        options.max_message_size = Some(PYLM_FRAME.max(config.max_message + FRAME_OVERHEAD));
     }
     let socket = context.socket(kind, &options)?;
     let endpoint =

@@ -37,15 +37,24 @@ pub struct Entry {
     is_open: bool,
     /// Scatter may make more parts of it.
     pub(super) scattering: bool,
-    /// Gather was told that all parts have ended, and has not answered.
-    pub(super) gathering: bool,
-    /// Gather has answered.
-    pub(super) gathered: bool,
+    /// How far gather is with it.
+    pub(super) gather: Gather,
     /// An error took the place of a result: it has failed, though it goes on to its end.
     pub(super) failed: bool,
     /// The message that the part is of: itself, where it is both.
     pub(super) message: MessageKey,
     load: Load,
+}
+
+/// How far gather is with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gather {
+    /// It takes results.
+    Open,
+    /// It was told that all parts have ended, and has not answered.
+    Asked,
+    /// It has given back all.
+    Answered,
 }
 
 /// What is left of an entry's payload.
@@ -103,6 +112,11 @@ impl Part {
     /// Where it goes on to, if it is not for a function.
     pub fn relay(&self) -> Option<&Relay> {
         self.history.as_ref()?.relay.as_ref()
+    }
+
+    /// Whether a result of it was passed on.
+    pub fn has_given(&self) -> bool {
+        self.passed() > 0
     }
 
     /// How many of its results were passed on.
@@ -189,8 +203,7 @@ impl Entry {
             open_parts: 0,
             is_open: true,
             scattering: true,
-            gathering: false,
-            gathered: false,
+            gather: Gather::Open,
             failed: false,
             message: MessageKey::default(),
             load: Load::Bytes(bytes),

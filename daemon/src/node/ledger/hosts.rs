@@ -1,7 +1,8 @@
 //! Hosts come, change their limits, leave, are lost, and come back.
 
 use super::credit::{Alone, Credit};
-use super::{FunctionKey, HostKey, Ledger, Part, PartOf};
+use super::entries::History;
+use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartOf};
 use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
@@ -87,6 +88,35 @@ impl Ledger {
     /// A host's connection is lost: what it had goes to others. Parts that were alone at `max_attempts` hosts that were lost
     /// are returned; their messages have failed. A host that `may_return` keeps its key for answers.
     pub fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) -> Vec<PartOf<Part>> {
+        let attempts = self.rules.max_attempts;
+        self.lose(host, may_return, attempts, now, |history, _, alone| match alone {
+            true => history.deaths += 1,
+            false => history.suspicions += 1,
+        })
+    }
+
+    /// A host that does one message after the other, in order, is lost: it was `at` these, and the others had no part in it. Those
+    /// that were at as many as `attempts` such hosts are returned.
+    pub fn lose_worker(
+        &mut self,
+        host: HostKey,
+        at: &[LeaseKey],
+        attempts: u32,
+        now: Instant,
+    ) -> Vec<PartOf<Part>> {
+        self.lose(host, false, attempts, now, |history, lease, _| {
+            history.deaths += u32::from(at.contains(&lease));
+        })
+    }
+
+    fn lose(
+        &mut self,
+        host: HostKey,
+        may_return: bool,
+        attempts: u32,
+        now: Instant,
+        blame: impl Fn(&mut History, LeaseKey, bool),
+    ) -> Vec<PartOf<Part>> {
         self.retire_host(host, now);
         let lost: Vec<_> = self
             .leases
@@ -109,12 +139,8 @@ impl Ledger {
             if keep {
                 history.orphans.push(key);
             }
-            if alone {
-                history.deaths += 1
-            } else {
-                history.suspicions += 1
-            };
-            if history.deaths >= self.rules.max_attempts {
+            blame(history, key, alone);
+            if history.deaths >= attempts {
                 failed.extend(self.remove_part(part_key));
             } else {
                 self.requeue(part_key);

@@ -23,6 +23,8 @@ pub(super) struct Lease {
     pub(super) bytes: usize,
     /// The host has it; otherwise its connection was lost, and it may come back with an answer.
     pub(super) out: bool,
+    /// It takes none of the host's room any more, though it is out.
+    pub(super) roomless: bool,
     /// The host had nothing else.
     pub(super) alone: bool,
     /// The function's results count only all together.
@@ -239,7 +241,9 @@ impl Ledger {
         if lease.out
             && let Some(credit) = self.hosts.get_mut(lease.host)
         {
-            credit.give_back(lease.bytes, lease.asked_back);
+            if !lease.roomless {
+                credit.give_back(lease.bytes, lease.asked_back);
+            }
             credit.moved = self.clock.now;
         }
         if released {
@@ -253,6 +257,18 @@ impl Ledger {
         {
             function.longest = function.longest.max(Duration::from_nanos(took));
         }
+    }
+
+    /// A lease that is out needs no room at its host any more; the bytes that it took until now.
+    pub fn free_room(&mut self, key: LeaseKey) -> u64 {
+        let Some(lease) = self.leases.get_mut(key).filter(|lease| lease.out && !lease.roomless) else {
+            return 0;
+        };
+        lease.roomless = true;
+        if let Some(credit) = self.hosts.get_mut(lease.host) {
+            credit.give_back(lease.bytes, std::mem::take(&mut lease.asked_back));
+        }
+        lease.bytes as u64
     }
 
     /// The part of a lease that is out, for what its host may want to know of it.

@@ -34,7 +34,7 @@ pub use turns::{Assignment, Unoffered};
 
 use crate::node::message::{Identity, Message};
 use activity::Clock;
-use entries::Entries;
+use entries::{Entries, Gather};
 use functions::Functions;
 use leases::Lease;
 use relays::Topics;
@@ -317,8 +317,7 @@ impl Ledger {
     /// Gather has given back everything of this message.
     pub fn gathered(&mut self, message: MessageKey) -> Settled {
         if let Some(message) = self.entries.message_mut(message) {
-            message.gathering = false;
-            message.gathered = true;
+            message.gather = Gather::Answered;
         }
         self.settle(message)
     }
@@ -373,10 +372,10 @@ impl Ledger {
     /// What is next for a message of which something has ended.
     pub fn settle(&mut self, message: MessageKey) -> Settled {
         let Some(open) = self.entries.message_mut(message) else { return Settled::Open };
-        if open.scattering || open.open_parts > 0 || open.gathering {
+        if open.scattering || open.open_parts > 0 || open.gather == Gather::Asked {
             Settled::Open
-        } else if self.rules.gathers && !open.gathered {
-            open.gathering = true;
+        } else if self.rules.gathers && open.gather == Gather::Open {
+            open.gather = Gather::Asked;
             Settled::Gather(message)
         } else {
             Settled::Done(message)

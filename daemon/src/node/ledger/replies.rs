@@ -1,5 +1,6 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
+use super::entries::Gather;
 use super::{EndedMessage, Entry, HostKey, JobKey, LeaseKey, Ledger, MessageKey, Outcome, Part, PartOf};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -27,7 +28,7 @@ impl Ledger {
         let fresh = lease.host == host && lease.out && lease.results == 0 && !lease.atomic;
         let plain = part.lease == Some(key) && part.history.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
-        let complete = !message.scattering && !message.gathering && !message.failed;
+        let complete = !message.scattering && message.gather != Gather::Asked && !message.failed;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
             .then_some((message, part))
     }
@@ -67,7 +68,7 @@ impl Ledger {
         let (message, function) = (open.message, part.function);
         let Some(open) = self.entries.message_mut(message) else { return Err(payload) };
         let Some(original) = open.original.take() else { return Err(payload) };
-        open.gathering = true;
+        open.gather = Gather::Asked;
         let Some(lease) = self.leases.remove(key) else { return Err(payload) };
         self.close_lease(&lease, function, false);
         let Some(part) = self.remove_part(lease.part) else { return Err(payload) };

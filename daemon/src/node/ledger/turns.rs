@@ -161,6 +161,7 @@ impl Ledger {
             result_bytes: 0,
             bytes,
             out: true,
+            roomless: false,
             alone,
             atomic,
             serial: self.moves,

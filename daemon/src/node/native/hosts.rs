@@ -3,6 +3,7 @@
 use super::Violation;
 use super::sessions::SessionKey;
 use crate::node::bounds::{LEASE_RESULT_BYTES, LEASE_RESULTS};
+use crate::node::dispatch::Reply;
 use crate::node::ledger::{HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use crate::node::router::Router;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ impl Router {
     #[inline]
     pub(super) fn take_only(&mut self, host: HostKey, session: SessionKey, lease: LeaseKey, payload: Bytes) {
         self.sessions.take_end(session, payload.len());
-        if let Err(payload) = self.take_reply(host, lease, payload, None) {
+        if let Err(payload) = self.take_reply(host, lease, payload, Reply::Native) {
             let only = LeaseResult { only: true, payload, ..LeaseResult::default() };
             self.take_result(host, lease, only);
             self.take_end(host, lease, LeaseEnd::Done(1));

@@ -11,7 +11,7 @@ use crate::node::message::{Identity, Message};
 use crate::node::route::Routed;
 use crate::node::router::Router;
 use pylm_protocol::Place;
-use pylm_protocol::codes::{HOOK_FAILED, LOOP, UNFOLLOWED};
+use pylm_protocol::codes::{HOOK_FAILED, LOOP, LOST, UNFOLLOWED};
 use std::sync::Arc;
 
 /// The step of a place that no result of a function or follower has.
@@ -56,13 +56,28 @@ impl Router {
             // There is nobody to go on to.
             self.add_error(key, UNFOLLOWED, text);
         } else {
-            tracing::debug!(number = part.identity.number, code, text, "an error takes the place of a result");
+            tracing::debug!(
+                number = part.identity.number,
+                code,
+                text,
+                "an error takes the place of a result"
+            );
             self.ledger.note_error(key);
             if !self.config.plugins.has_join() {
                 self.gather_error(key, part.identity, ERROR_STEP, part.body.with_payload(PYLM_ERROR));
             }
         }
         let settled = self.ledger.settle(key);
+        self.settle(settled);
+    }
+
+    /// A part has taken too many of pylm's workers. What it has given before counts, and nothing takes the place of more.
+    pub(super) fn lose_part(&mut self, part: &PartOf<Part>, text: &str) {
+        if !part.has_given() || !self.counts_results(part.message) {
+            return self.fail_part(part, LOST, text);
+        }
+        self.ledger.note_error(part.message);
+        let settled = self.ledger.settle(part.message);
         self.settle(settled);
     }
 

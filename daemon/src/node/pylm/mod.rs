@@ -1,8 +1,13 @@
 //! pylm's wire: the sockets that its peers are given, and what is particular to them.
 
+mod answers;
 pub mod clients;
 mod errors;
 pub mod followers;
+pub mod late;
 pub mod ports;
 pub mod service;
+pub mod tempo;
 pub mod workers;
+
+pub(crate) use answers::tracking;

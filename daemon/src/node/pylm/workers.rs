@@ -1,11 +1,17 @@
 //! pylm workers: each behind a PUSH socket of its own, with a cap that follows its pace.
+//!
+//! A worker does one message after the other, in the order in which it got them. So an answer to one proves that those before it have
+//! given all they will. What nothing has proved yet is taken to be over after a while, which makes room for others; its results
+//! count all the same when they come.
 
-use crate::node::bounds::{PYLM_LIMIT, PYLM_SINGLE, WORK_AHEAD};
+use super::late::Late;
+use super::tempo::{Tempo, TempoKey, Tempos};
+use crate::node::bounds::{HOST_BYTES, PYLM_LIMIT, PYLM_UNPROVEN, WORK_AHEAD};
 use crate::node::ledger::{HostKey, LeaseKey};
 use crate::node::sockets::Bound;
 use pylm_transport::{Frame, Monitor, SendError};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A PUSH socket for pylm workers, and what is known of whoever is connected to it.
 #[derive(Debug)]
@@ -24,15 +30,41 @@ pub struct WorkerPort {
     pub host: Option<HostKey>,
     /// Messages that the socket has not taken yet.
     backlog: VecDeque<Frame>,
-    /// Leases that are out, in the order in which they went.
-    out: VecDeque<LeaseKey>,
-    /// A lease that was answered, and may be answered again.
-    pub answered: Option<(LeaseKey, Instant)>,
-    /// Leases in a row that had one answer when the next one was answered.
-    single: u32,
-    /// It has answered one message several times.
-    several: bool,
+    /// What it was sent and is not proved to be over, in the order in which it went.
+    sent: VecDeque<Sent>,
+    /// Those of `sent` that wait for their first result.
+    waiting: u64,
+    /// The bytes of those that it was taken to have passed over.
+    passed_bytes: u64,
+    /// When it last gave a sign, or was taken to have gone on.
+    moved: Instant,
+    /// Messages that it was taken to have passed over since its last sign.
+    doubt: u32,
     pace: Pace,
+}
+
+/// A message that a worker was sent.
+#[derive(Debug)]
+struct Sent {
+    lease: LeaseKey,
+    tempo: TempoKey,
+    since: Instant,
+    state: State,
+}
+
+/// What has become of it.
+#[derive(Debug)]
+enum State {
+    /// It has given nothing.
+    Waiting,
+    /// It has given nothing, and the worker is taken to have passed it over, then; bytes that it has.
+    Passed(Instant, u64),
+    /// It has given so many results, the last one then.
+    Answered(u64, Instant),
+    /// Its lease has ended, which nothing has proved.
+    Ended(Late),
+    /// The same, when nobody counts what comes.
+    Closed,
 }
 
 /// How a worker's cap follows its pace.
@@ -40,7 +72,31 @@ pub struct WorkerPort {
 struct Pace {
     limit: u64,
     since: Instant,
-    answers: u64,
+    done: u64,
+}
+
+/// What an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The only one of its message, as is said of its function.
+    Single,
+    /// The first one of its message, and the only one, if its function goes on as it has begun.
+    SeemsSingle,
+    /// The first one of its message.
+    First,
+    /// Another one.
+    Further,
+}
+
+/// What is to be done for a lease of which nothing was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// Its room is free for another message.
+    Room(LeaseKey),
+    /// It is to end.
+    End(LeaseKey),
+    /// It is to end, though nothing tells that its function ever gives nothing.
+    GiveUp(LeaseKey),
 }
 
 impl WorkerPort {
@@ -53,38 +109,54 @@ impl WorkerPort {
             connections: 0,
             host: None,
             backlog: VecDeque::new(),
-            out: VecDeque::new(),
-            answered: None,
-            single: 0,
-            several: false,
-            pace: Pace { limit: *PYLM_LIMIT.start(), since: now, answers: 0 },
+            sent: VecDeque::new(),
+            waiting: 0,
+            passed_bytes: 0,
+            moved: now,
+            doubt: 0,
+            pace: Pace::new(now),
         }
     }
 
-    /// The cap: how many leases may be out. One that was answered and is not closed needs no room.
+    /// The cap: how many leases may be out.
     pub fn limit(&self) -> u64 {
-        self.pace.limit + u64::from(self.answered.is_some())
+        self.pace.limit
     }
 
     /// Somebody else is connected now: nothing is known of it.
     pub fn begin(&mut self, host: HostKey, now: Instant) {
         self.host = Some(host);
-        self.forget();
-        self.single = 0;
-        self.several = false;
-        self.pace = Pace { limit: *PYLM_LIMIT.start(), since: now, answers: 0 };
+        self.pace = Pace::new(now);
+        (self.moved, self.doubt) = (now, 0);
     }
 
-    /// What was out is out no more.
-    pub fn forget(&mut self) {
+    /// What was out is out no more. Gives the leases that the worker was at, as far as can be known.
+    pub fn forget(&mut self) -> Vec<LeaseKey> {
         self.backlog.clear();
-        self.out.clear();
-        self.answered = None;
+        // Behind one socket that several share, each was at one.
+        let mut begun = self.connections.max(1);
+        let mut at = Vec::new();
+        for sent in &self.sent {
+            match sent.state {
+                State::Waiting if begun > 0 => begun -= 1,
+                State::Waiting | State::Ended(_) | State::Closed => continue,
+                State::Passed(..) | State::Answered(..) => {}
+            }
+            at.push(sent.lease);
+        }
+        // What it has sent already may still be on its way.
+        self.sent.retain(|sent| matches!(sent.state, State::Ended(_)));
+        (self.waiting, self.passed_bytes) = (0, 0);
+        at
     }
 
     /// Sends a message under a lease.
-    pub fn push(&mut self, lease: LeaseKey, palm: Frame) {
-        self.out.push_back(lease);
+    pub fn push(&mut self, lease: LeaseKey, tempo: TempoKey, palm: Frame, now: Instant) {
+        if self.waiting == 0 {
+            (self.moved, self.doubt) = (now, 0);
+        }
+        self.waiting += 1;
+        self.sent.push_back(Sent { lease, tempo, since: now, state: State::Waiting });
         self.backlog.push_back(palm);
         self.flush();
     }
@@ -107,48 +179,166 @@ impl WorkerPort {
         !self.backlog.is_empty()
     }
 
-    /// An answer came, the `results`th of its lease. Pushes the leases that it closes to `closed`: those before it, since a
-    /// worker works in order, and its own when it is known to have no other.
-    pub fn answer(&mut self, lease: LeaseKey, results: u64, now: Instant, closed: &mut Vec<LeaseKey>) {
-        if results > 1 {
-            self.several = true;
-            self.single = 0;
-        }
+    /// An answer came. Pushes the leases that it proves to be over to `closed`.
+    pub fn answer(
+        &mut self,
+        lease: LeaseKey,
+        now: Instant,
+        tempos: &mut Tempos,
+        closed: &mut Vec<LeaseKey>,
+    ) -> Answer {
+        // Several that share a socket answer in any order.
         let shared = self.connections > 1;
-        if let Some((answered, _)) = self.answered.take_if(|(answered, _)| *answered != lease) {
-            self.single += 1;
-            closed.push(answered);
-        }
-        if results == 1 {
-            self.count(now);
-            if let Some(place) = self.out.iter().position(|&other| other == lease) {
-                if !shared {
-                    closed.extend(self.out.drain(..place));
+        let Some(place) = self.sent.iter().position(|sent| sent.lease == lease) else {
+            return Answer::Further;
+        };
+        let mut silent = 0;
+        let mut before = self.moved;
+        if !shared {
+            for sent in self.sent.drain(..place) {
+                match sent.state {
+                    State::Waiting => (silent, self.waiting) = (silent + 1, self.waiting - 1),
+                    State::Passed(_, bytes) => {
+                        (silent, self.passed_bytes) = (silent + 1, self.passed_bytes - bytes);
+                    }
+                    State::Answered(1, _) => tempos.get(sent.tempo).was_single(),
+                    State::Answered(..) => {}
+                    State::Ended(_) | State::Closed => continue,
                 }
-                self.out.remove(if shared { place } else { 0 });
+                closed.push(sent.lease);
             }
         }
-        if shared || (!self.several && self.single >= PYLM_SINGLE) {
-            closed.push(lease);
-        } else {
-            self.answered = Some((lease, now));
+        let place = if shared { place } else { 0 };
+        let sent = &mut self.sent[place];
+        let tempo = tempos.get(sent.tempo);
+        let answer = match &mut sent.state {
+            State::Answered(results, last) => {
+                *results += 1;
+                tempo.answered_again(now.duration_since(std::mem::replace(last, now)));
+                Answer::Further
+            }
+            State::Ended(_) | State::Closed => Answer::Further,
+            State::Waiting | State::Passed(..) => {
+                if let State::Passed(_, bytes) = sent.state {
+                    self.passed_bytes -= bytes;
+                } else {
+                    self.waiting -= 1;
+                }
+                sent.state = State::Answered(1, now);
+                if silent == 0 {
+                    before = before.max(sent.since);
+                }
+                tempo.answered(silent + 1, now.duration_since(before));
+                self.pace.count(u64::from(silent) + 1, now);
+                match () {
+                    () if tempo.is_single() => Answer::Single,
+                    () if tempo.seems_single() => Answer::SeemsSingle,
+                    () => Answer::First,
+                }
+            }
+        };
+        (self.moved, self.doubt) = (now, 0);
+        answer
+    }
+
+    /// The lease of a message has ended, of which more may come.
+    pub fn end(&mut self, lease: LeaseKey, late: Option<Late>) {
+        // As a rule it is the first.
+        let Some(sent) = self.sent.iter_mut().find(|sent| sent.lease == lease) else { return };
+        match sent.state {
+            State::Waiting => self.waiting -= 1,
+            State::Passed(_, bytes) => self.passed_bytes -= bytes,
+            _ => {}
+        }
+        sent.state = late.map_or(State::Closed, State::Ended);
+        if self.sent.len() > PYLM_UNPROVEN
+            && matches!(self.sent.front(), Some(Sent { state: State::Ended(_) | State::Closed, .. }))
+        {
+            self.sent.pop_front();
         }
     }
 
-    /// Counts an answer, and lets the cap follow: as much as the worker does in a short time, so that it never waits for work.
-    fn count(&mut self, now: Instant) {
-        self.pace.answers += 1;
-        let passed = now.duration_since(self.pace.since);
-        if passed < WORK_AHEAD && self.pace.answers < self.pace.limit.max(16) {
+    /// What is left of a message whose lease has ended, and of which another result has come.
+    pub fn late(&mut self, lease: LeaseKey, now: Instant, tempos: &mut Tempos) -> Option<&mut Late> {
+        let sent = self.sent.iter_mut().find(|sent| sent.lease == lease)?;
+        let State::Ended(late) = &mut sent.state else { return None };
+        if late.results > 0 {
+            tempos.get(sent.tempo).answered_again(now.duration_since(sent.since));
+        }
+        Some(late)
+    }
+
+    /// The next lease that something is to be done for by now; or when that will be so, as far as is known.
+    pub fn overdue(
+        &mut self,
+        now: Instant,
+        limit: Duration,
+        tempos: &mut Tempos,
+    ) -> Result<Overdue, Option<Instant>> {
+        let mut next: Option<Instant> = None;
+        let mut is_due = |when: Instant| {
+            next = Some(next.map_or(when, |next| next.min(when)));
+            when <= now
+        };
+        let mut waiting = None;
+        for (place, sent) in self.sent.iter().enumerate() {
+            let tempo: &Tempo = tempos.get(sent.tempo);
+            match sent.state {
+                State::Answered(_, last) if is_due(last + tempo.quiet()) => {
+                    return Ok(Overdue::End(sent.lease));
+                }
+                State::Passed(since, _) => match tempo.silence() {
+                    Some(silence) if is_due(since + silence) => return Ok(Overdue::End(sent.lease)),
+                    None if is_due(since + limit) => return Ok(Overdue::GiveUp(sent.lease)),
+                    _ => {}
+                },
+                State::Waiting => {
+                    waiting = Some(place);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if let Some(place) = waiting
+            && place < PYLM_UNPROVEN
+            && self.passed_bytes < HOST_BYTES
+            && is_due(self.moved + tempos.get(self.sent[place].tempo).step(self.doubt))
+        {
+            return Ok(Overdue::Room(self.sent[place].lease));
+        }
+        Err(next)
+    }
+
+    /// The worker is taken to have passed a message over that has so many bytes.
+    pub fn pass_over(&mut self, lease: LeaseKey, bytes: u64, now: Instant, tempos: &mut Tempos) {
+        let Some(sent) = self.sent.iter_mut().find(|sent| sent.lease == lease) else { return };
+        // A look that comes late sees several steps at once.
+        self.moved = (self.moved + tempos.get(sent.tempo).step(self.doubt)).min(now);
+        self.doubt += 1;
+        self.waiting -= 1;
+        self.passed_bytes += bytes;
+        sent.state = State::Passed(now, bytes);
+    }
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Pace { limit: *PYLM_LIMIT.start(), since: now, done: 0 }
+    }
+
+    /// Counts messages, and lets the cap follow: as much as the worker does in a short time, so that it never waits for work.
+    fn count(&mut self, done: u64, now: Instant) {
+        self.done += done;
+        let passed = now.duration_since(self.since);
+        if passed < WORK_AHEAD && self.done < self.limit.max(16) {
             return;
         }
         let seconds = passed.as_secs_f64().max(1e-6);
-        let ahead = (self.pace.answers as f64 / seconds * WORK_AHEAD.as_secs_f64()) as u64;
+        let ahead = (self.done as f64 / seconds * WORK_AHEAD.as_secs_f64()) as u64;
         let (low, high) = PYLM_LIMIT.into_inner();
         // One step down, two up: what the worker could do is not seen while it waits for work.
-        self.pace.limit =
-            (2 * ahead).clamp(self.pace.limit - self.pace.limit / 4, self.pace.limit * 2).clamp(low, high);
-        self.pace.answers = 0;
-        self.pace.since = now;
+        self.limit = (2 * ahead).clamp(self.limit - self.limit / 4, self.limit * 2).clamp(low, high);
+        self.done = 0;
+        self.since = now;
     }
 }

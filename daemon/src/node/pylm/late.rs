@@ -1,0 +1,69 @@
+//! Late results: those of a message that was taken to have ended.
+
+use crate::node::egress::Client;
+use crate::node::ledger::{JobKey, LeaseKey, Passed};
+use crate::node::message::{Identity, Message};
+use crate::node::router::Router;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is left of a part whose lease has ended, which nothing has proved.
+#[derive(Debug)]
+pub struct Late {
+    /// Its message's job.
+    pub job: JobKey,
+    /// Which part it is.
+    pub identity: Identity,
+    /// The part, without its data.
+    pub body: Message,
+    /// The message as it came, where hooks want to see it.
+    pub original: Option<Arc<Message>>,
+    /// The results that it has given.
+    pub results: u64,
+}
+
+impl Router {
+    /// What is to be left of the part of a lease that is about to end.
+    pub(super) fn late_of(&self, lease: LeaseKey) -> Option<Late> {
+        let part = self.ledger.leased_part(lease)?;
+        let original = self.ledger.message(part.message).and_then(|open| open.original.clone());
+        let results = self.ledger.lease_results(lease).unwrap_or_default();
+        let body = part.body.with_payload(Bytes::new());
+        Some(Late { job: part.job, identity: part.identity, body, original, results })
+    }
+
+    /// Takes a result whose lease is gone. One of pylm's clients counts it: it is a message of its own, as far as the accounts go. Others
+    /// were told the end, and it is lost to them.
+    pub(super) fn take_late(&mut self, lease: LeaseKey, payload: Bytes, now: Instant) {
+        let Router { workers, tempos, .. } = self;
+        let Some(late) = workers.iter_mut().find_map(|worker| worker.late(lease, now, tempos)) else {
+            return;
+        };
+        let index = late.results;
+        late.results += 1;
+        let (job, identity) = (late.job, late.identity);
+        let (result, original) = (late.body.with_payload(payload), late.original.clone());
+        match self.clients.get(job) {
+            Some(Client::Pylm(stream)) => {
+                let line = stream.line;
+                self.lines[line].open += 1;
+            }
+            Some(Client::Native(_) | Client::Followed(_)) => {
+                tracing::warn!(
+                    number = identity.number,
+                    function = result.header.function.as_str(),
+                    "a pylm worker gave a result after its message was taken to have ended, which is lost"
+                );
+                return;
+            }
+            // Its call is over.
+            None => return,
+        }
+        if let Some(message) = self.ledger.accept(job, identity.number, 0, original, None) {
+            self.gather(Passed { message, identity, index, relayed: None, held: false, result });
+            let settled = self.ledger.scattered(message);
+            self.settle(settled);
+        }
+    }
+}
