@@ -146,10 +146,10 @@ pub struct Flags {
     /// How many pylm workers a message may take with it before it fails
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..), help_heading = "pylm workers")]
     pylm_attempts: u32,
-    /// How long a pylm worker may give nothing for a message before that ends, in seconds; where its function is seen to give nothing
-    /// for some, it is sooner
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..), help_heading = "pylm workers")]
-    pylm_silence: u64,
+    /// How long a pylm worker may give nothing for a message before that ends; where its function is seen to give nothing for some, it is
+    /// sooner
+    #[arg(long, value_name = "TIME", default_value = "10m", help_heading = "pylm workers")]
+    pylm_silence: TimeSpan,
 
     /// A web worker: gets functions that no other worker host offers by name, as POST of a PalmMessage; can be repeated
     #[arg(long, value_name = "URL", help_heading = "Web workers")]
@@ -231,7 +231,7 @@ impl Flags {
             zero_is_error: self.pylm_zero == Zero::Error,
             pylm_single: self.pylm_single.clone(),
             pylm_attempts: self.pylm_attempts,
-            pylm_silence: Duration::from_secs(self.pylm_silence),
+            pylm_silence: self.pylm_silence.into(),
             plugins,
         }
     }

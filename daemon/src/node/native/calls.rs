@@ -34,6 +34,7 @@ enum Request {
 
 impl<'a> Call<'a> {
     /// The call that a record is, if it is one.
+    #[allow(clippy::result_large_err, reason = "what is no call goes on at once, and is as large as it came")]
     pub(super) fn of(record: Record<'a>) -> Result<Self, Record<'a>> {
         let call = |number, key, request| Call { number, key: Cow::Borrowed(key), request };
         match record {

@@ -18,6 +18,14 @@ use std::time::{Duration, Instant};
 /// A look at what is overdue comes no sooner than so long after the last one.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// A lease of a pylm worker.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    port: usize,
+    host: HostKey,
+    lease: LeaseKey,
+}
+
 impl Router {
     /// Takes one answer of a pylm worker.
     pub(crate) fn receive_answer(&mut self, frames: &mut Frames, now: Instant) {
@@ -42,6 +50,7 @@ impl Router {
             copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.share().into_bytes().slice(range));
         let Some(host) = self.ledger.lease_host(lease) else { return self.take_late(lease, payload, now) };
         let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
+        let given = Given { port, host, lease };
         let mut closed = std::mem::take(&mut self.closed);
         let answer = self.workers[port].answer(lease, now, &mut self.tempos, &mut closed);
         closed.drain(..).for_each(|lease| self.take_end(host, lease, LeaseEnd::Quiet));
@@ -49,12 +58,12 @@ impl Router {
         if payload.len() as u64 > self.config.max_message {
             let max = self.config.max_message;
             let text = format!("a result has more than {max} bytes; see --max-message");
-            self.fail_answer(port, host, lease, true, TOO_LARGE, &text);
+            self.fail_answer(given, true, TOO_LARGE, &text);
         } else if failed {
             let text = "the pylm worker answered 0, which stands for an error; its log tells more";
-            self.fail_answer(port, host, lease, false, FAILED, text);
+            self.fail_answer(given, false, FAILED, text);
         } else {
-            self.take_answer(port, host, lease, answer, payload, &mut frame, now);
+            self.take_answer(given, answer, payload, &mut frame, now);
         }
         let limit = self.workers[port].limit();
         self.ledger.set_limit(host, limit, HOST_BYTES, now);
@@ -63,9 +72,7 @@ impl Router {
     /// A result under a lease: all of its message, where its function gives one.
     fn take_answer(
         &mut self,
-        port: usize,
-        host: HostKey,
-        lease: LeaseKey,
+        Given { port, host, lease }: Given,
         answer: Answer,
         payload: Bytes,
         frame: &mut Frame,
@@ -83,7 +90,7 @@ impl Router {
         let result = LeaseResult { place: Place::new(&[results]), payload: rest, ..LeaseResult::default() };
         self.take_result(host, lease, result);
         if is_sure {
-            return self.end_unproven(port, host, lease);
+            return self.end_unproven(Given { port, host, lease });
         }
         self.expect_answers(now);
         // It needs no room any more, and may be answered again.
@@ -92,22 +99,15 @@ impl Router {
     }
 
     /// An answer that is an error.
-    fn fail_answer(
-        &mut self,
-        port: usize,
-        host: HostKey,
-        lease: LeaseKey,
-        permanent: bool,
-        code: &str,
-        text: &str,
-    ) {
+    fn fail_answer(&mut self, given: Given, permanent: bool, code: &str, text: &str) {
+        let Given { port, host, lease } = given;
         let late = self.late_of(lease);
         self.take_failure(host, lease, permanent, code, text);
         self.workers[port].end(lease, late);
     }
 
     /// Ends a lease of which nothing proves that it has given all.
-    fn end_unproven(&mut self, port: usize, host: HostKey, lease: LeaseKey) {
+    fn end_unproven(&mut self, Given { port, host, lease }: Given) {
         let late = self.late_of(lease);
         self.take_end(host, lease, LeaseEnd::Quiet);
         self.workers[port].end(lease, late);
@@ -129,14 +129,14 @@ impl Router {
                         self.workers[port].pass_over(lease, bytes, now, &mut self.tempos);
                         self.undispatched = true;
                     }
-                    Ok(Overdue::End(lease)) => self.end_unproven(port, host, lease),
+                    Ok(Overdue::End(lease)) => self.end_unproven(Given { port, host, lease }),
                     Ok(Overdue::GiveUp(lease)) => {
                         let after = limit.as_secs();
                         tracing::warn!(
                             after,
                             "a pylm worker gave nothing for a message, which ends; see --pylm-silence"
                         );
-                        self.end_unproven(port, host, lease);
+                        self.end_unproven(Given { port, host, lease });
                     }
                     Err(next) => break next,
                 }
