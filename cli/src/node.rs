@@ -4,13 +4,14 @@ use crate::arguments::RunArguments;
 use crate::failure::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, PipeReader, Write, pipe};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -46,7 +47,8 @@ impl PrivateNode {
     /// When there is no `pylmd`, or it ends early, with its own words.
     pub(crate) async fn start(arguments: &RunArguments) -> Result<Self, Failure> {
         let (program, is_verbose) = (program("pylmd"), arguments.verbose);
-        let mut child = command(&program, arguments).spawn().map_err(|error| {
+        let (log_lines, stderr) = pipe().map_err(Failure::running("cannot start"))?;
+        let mut child = command(&program, arguments).stderr(stderr).spawn().map_err(|error| {
             Failure::Usage(format!(
                 "cannot start {}: {error}; install it beside pylm or in PATH",
                 program.display()
@@ -55,12 +57,12 @@ impl PrivateNode {
         let log = Log::default();
         let is_stopping = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = oneshot::channel();
-        if let Some(stderr) = child.stderr.take() {
-            let lines = BufReader::new(stderr).lines();
-            let is_stopping = Arc::clone(&is_stopping);
-            let is_shown = move |line: &str| is_verbose || (is_serious(line) && !is_stopping.load(Relaxed));
-            tokio::spawn(follow(lines, Arc::clone(&log), ready, is_shown));
-        }
+        let (lines, kept, stopping) = (BufReader::new(log_lines), Arc::clone(&log), Arc::clone(&is_stopping));
+        let is_shown = move |line: &str| is_verbose || (is_serious(line) && !stopping.load(Relaxed));
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || follow(lines, &kept, ready, is_shown))
+            .map_err(Failure::running("cannot start a thread"))?;
         match is_ready.await {
             Ok(db) => Ok(PrivateNode { child, db, log, is_stopping }),
             Err(_) => {
@@ -125,21 +127,25 @@ fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
     for setting in &arguments.set {
         command.arg("--set").arg::<&OsStr>(setting.as_ref());
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     // A group of its own: Ctrl-C reaches this program alone, which then ends the node in order.
     command.process_group(0);
     command
 }
 
-/// Reads the node's log to its end: tells the address once it is ready, and passes on what the user should see.
-async fn follow(
-    mut lines: Lines<BufReader<ChildStderr>>,
-    log: Log,
+/// Reads the node's log to its end: tells the address once it is ready, and passes on what the user should see. A reader of that who
+/// stands still stops this thread alone: the node leaves out of its log what does not fit.
+fn follow(
+    mut lines: BufReader<PipeReader>,
+    log: &Log,
     ready: oneshot::Sender<String>,
     is_shown: impl Fn(&str) -> bool,
 ) {
     let mut ready = Some(ready);
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut bytes = Vec::new();
+    while lines.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+        let line = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+        bytes.clear();
         if let Some(db) = ready_address(&line)
             && let Some(ready) = ready.take()
         {
@@ -147,7 +153,8 @@ async fn follow(
             let _ = ready.send(db.to_owned());
         }
         if is_shown(&line) {
-            eprintln!("{line}");
+            // Nobody is left to tell where standard error is closed.
+            let _ = writeln!(io::stderr(), "{line}");
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() == KEPT {

@@ -1,7 +1,7 @@
 //! What can be chosen for a client and for each of its jobs.
 
 use crate::state::window::Window;
-use pylm_protocol::DEFAULT_MAX_MESSAGE;
+use pylm_protocol::{DEFAULT_MAX_MESSAGE, MOST_OUTPUTS};
 use std::time::Duration;
 
 /// The address at which a node listens unless it is told otherwise.
@@ -164,10 +164,11 @@ impl JobOptions {
     }
 
     /// How many outputs, and bytes of them, wait for the application at most: 32,768 and 64 MiB unless said otherwise. An
-    /// application that takes none holds its job back, and nobody else's.
+    /// application that takes none holds its job back, and nobody else's. A node keeps 131,072 and 256 MiB for a job at most.
     #[must_use]
     pub fn output_window(mut self, outputs: u64, bytes: u64) -> Self {
-        self.outputs = Window { messages: outputs.max(1), bytes: bytes.max(1) };
+        let (most, most_bytes) = MOST_OUTPUTS;
+        self.outputs = Window { messages: outputs.clamp(1, most), bytes: bytes.clamp(1, most_bytes) };
         self
     }
 }

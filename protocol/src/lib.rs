@@ -39,6 +39,9 @@ pub const DISCOVERY_KEY: &str = "native_protocol";
 /// Jobs that one client may have open at a node at once.
 pub const OPEN_JOBS: usize = 4_096;
 
+/// The most outputs of one job, and the most bytes of them, that a node sends without having heard that they were taken.
+pub const MOST_OUTPUTS: (u64, u64) = (1 << 17, 256 << 20);
+
 /// The default of `--max-message`: the largest payload that a node takes, in bytes.
 pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;
 

@@ -8,6 +8,7 @@ mod large;
 mod memory;
 mod slow;
 mod start;
+mod storm;
 
 use crate::disturbance::MOST_ELSEWHERE;
 use crate::report::figure;
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 pub enum Case {
     /// One message at a time, while another client floods the node
     Flood,
+    /// One message at a time, while others are cancelled and run out of time
+    CancelStorm,
     /// 1,000 messages of 1 ms or 10 ms, by the host
     SlowHost,
     /// Connect, one message, result, leave
@@ -134,6 +137,7 @@ pub fn run(options: &Cases) -> Result<(Vec<Figure>, usize)> {
 fn one(case: Case, stream: u64) -> Result<Vec<Figure>> {
     match case {
         Case::Flood => flood::measure(),
+        Case::CancelStorm => storm::measure(),
         Case::SlowHost => slow::measure(),
         Case::SmallJobs => jobs::measure(),
         Case::Idle => idle::measure(),

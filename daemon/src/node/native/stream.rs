@@ -7,7 +7,7 @@ use crate::node::ledger::{MessageKey, PRIORITY, Terms};
 use crate::node::message::Header;
 use bytes::Bytes;
 use pylm_protocol::record::HELD_UNTIL_END;
-use pylm_protocol::{BatchWriter, Payload, Place, Record};
+use pylm_protocol::{BatchWriter, MOST_OUTPUTS, Payload, Place, Record};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -202,10 +202,11 @@ impl Stream {
         }
     }
 
-    /// How much the client takes beyond what it has acknowledged.
+    /// How much the client takes beyond what it has acknowledged. It is not the client that says how much the node keeps for it.
     pub fn set_window(&mut self, window: u64, window_bytes: u64) {
-        self.window = window.max(1);
-        self.window_bytes = window_bytes.max(1);
+        let (most, most_bytes) = MOST_OUTPUTS;
+        self.window = window.clamp(1, most);
+        self.window_bytes = window_bytes.clamp(1, most_bytes);
     }
 
     /// How urgent it is, and how often what fails is run again, as the client says it.
