@@ -10,7 +10,9 @@ use pylm_tests::checked_job::{CheckedJob, mixed};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::programs::Profile;
+use pylm_tests::waiting::wait_until;
 use pylm_transport::{Context, Frames, Options, SocketKind};
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(40);
@@ -244,7 +246,11 @@ fn who_follows_in_pylms_way_and_reads_late_gets_every_result_once() {
         sender.finish();
     });
     let ended = thread::spawn(move || results.filter(|output| output.is_ok()).count());
-    thread::sleep(Duration::from_secs(1));
+    let mut before = Value::Null;
+    wait_until("nothing moves any more", || {
+        let now = first.node.status()["moves"].take();
+        now.as_u64() > Some(0) && std::mem::replace(&mut before, now.clone()) == now
+    });
     assert!(!ended.is_finished(), "what nobody has read counts as sent");
     let (mut frames, mut seen) = (Frames::new(), BTreeSet::new());
     while seen.len() < COUNT {

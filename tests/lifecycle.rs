@@ -244,7 +244,11 @@ fn a_second_sigterm_ends_a_host_at_once_and_its_message_goes_elsewhere() {
     let mut job = job(&node.db, "server.until_cancelled", &format!("{}\n", file.display()), &[]);
     wait_until("the function begins", || file_is(&file, "begun"));
     first.process.signal(Signal::TERM);
-    assert!(first.process.find_line(Duration::from_millis(300), |_| false).is_none());
+    first.process.wait_for_line("ending: what is begun is finished", PATIENCE);
+    assert!(
+        first.process.try_wait().is_none() && file_is(&file, "begun"),
+        "it does not finish what is begun"
+    );
     first.process.signal(Signal::TERM);
     first.process.wait(AT_ONCE);
     std::fs::remove_file(&file).unwrap();

@@ -10,6 +10,8 @@ use pylm_client::blocking::{Client, JobResults};
 use pylm_client::{Event, JobOptions, codes};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::skip::skip;
+use pylm_tests::waiting::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -115,10 +117,10 @@ fn a_function_that_ignores_that_its_job_was_cancelled_is_ended_too() {
     let node = Node::start(&[]);
     let host = host(&node, "host", "1");
     let client = node.client();
-    let (sender, results) = client.job("server.sleep_for", JobOptions::new());
-    sender.send("600000").unwrap();
-    // So that it is at work.
-    thread::sleep(Duration::from_millis(300));
+    let (sender, mut results) = client.job("server.drip", JobOptions::new());
+    // It is at work when its first result is there; the second takes ten minutes.
+    sender.send("2 600000").unwrap();
+    assert!(matches!(results.next().unwrap().unwrap().event, Event::Result { .. }));
     sender.cancel();
     assert_eq!(ends(results), [failed(codes::CANCELLED)]);
     assert_eq!(client.eval("server.echo", "next").unwrap(), ["next"]);
@@ -131,7 +133,7 @@ fn a_function_in_the_node_that_ignores_its_deadline_keeps_its_slot_and_the_other
     let _limit = limit();
     let slots = thread::available_parallelism().unwrap().get();
     if slots < 2 {
-        return println!("skipped: with one core a node has one slot for its own functions");
+        return skip("with one core a node has one slot for its own functions");
     }
     let node = Node::start(&["--inline", "--plugin", "testing"]);
     let client = node.client();
@@ -219,9 +221,8 @@ fn what_a_slow_host_has_not_begun_goes_to_one_that_comes() {
     let _slow = host(&node, "slow", "1");
     let client = node.client();
     let slow = submit(&client, "server.sleep_for", &["6000"], JobOptions::new());
-    // The host takes one more ahead.
     let behind = submit(&client, "server.sleep_for", &["10"], JobOptions::new());
-    thread::sleep(Duration::from_millis(300));
+    wait_until("the host takes one more ahead", || node.status()["leases"] == 2);
     let _idle = host(&node, "idle", "1");
     let begun = Instant::now();
     assert_eq!(ends(behind), [result("10")]);

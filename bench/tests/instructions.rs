@@ -1,6 +1,7 @@
 //! What a message costs in instructions stays what it was, whatever the machine is doing.
 
 use pylm_tests::programs::{Profile, build};
+use pylm_tests::skip::skip;
 use std::process::Command;
 
 #[test]
@@ -11,4 +12,7 @@ fn no_stage_has_become_more_expensive() {
     let (table, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{table}");
     assert!(output.status.success(), "{table}{errors}");
+    if let Some(why) = table.trim().strip_prefix("skipped: ") {
+        skip(why);
+    }
 }

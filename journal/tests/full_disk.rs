@@ -9,7 +9,7 @@ use model::opened::LIMIT;
 use model::{Opened, identity};
 use pylm_journal::{JobHeader, Journal, Options, Record, Recovered};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,10 @@ fn limit_files(length: Option<u64>) {
     setrlimit(Resource::Fsize, Rlimit { current: length, maximum }).unwrap();
 }
 
-/// What the other process does; alone it does nothing.
-#[test]
-fn child() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+/// What the other process does.
+fn fill_and_go_on(folder: &Path) {
     let options = Options { segment_bytes: 1 << 20, retry: Duration::from_millis(20), ..Options::default() };
-    let (mut opened, _) = Opened::new(&folder, &options);
+    let (mut opened, _) = Opened::new(folder, &options);
     let job = JobHeader { identity: identity(0), ..JobHeader::default() };
     opened.journal.append(vec![Record::JobOpened(Box::new(job))]);
     let accept = |number| Record::Accepted {
@@ -53,7 +51,7 @@ fn child() {
         opened.wait_until("messages are taken again", |journal: &Journal| !journal.is_full());
     }
     opened.journal.close().unwrap();
-    let recovered = Recovered::read(&folder).unwrap();
+    let recovered = Recovered::read(folder).unwrap();
     assert_eq!((recovered.lost, &recovered.damage[..]), (0, &[][..]));
     let messages = &recovered.jobs[&identity(0)].messages;
     assert!(messages.keys().copied().eq(0..next));
@@ -62,9 +60,12 @@ fn child() {
 
 #[test]
 fn a_journal_whose_disk_is_full_goes_on_when_there_is_room() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return fill_and_go_on(Path::new(&folder));
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "a_journal_whose_disk_is_full_goes_on_when_there_is_room", "--nocapture"])
         .env(FOLDER, folder.path())
         .stdin(Stdio::null())
         .spawn()

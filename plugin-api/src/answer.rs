@@ -33,7 +33,8 @@ impl Answer<'_> {
 /// `Marker` tells the kinds apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "a function cannot return `{Self}`",
-    note = "it may return bytes, text, `()`, an `Option` or `Result` of these, or an iterator (`Send`) of bytes or `Result`s"
+    label = "neither bytes nor text",
+    note = "it may return bytes or text (`number.to_string()`), `()`, an `Option` or a `Result` of these, or an iterator of them that is `Send` (`list.into_iter()` for a `Vec`)"
 )]
 pub trait IntoAnswer<'a, Marker> {
     #[doc(hidden)]
@@ -53,24 +54,28 @@ pub struct Several<M>(M);
 #[doc(hidden)]
 pub struct Listed<M>(M);
 
+#[diagnostic::do_not_recommend]
 impl<T: Into<Payload>> IntoAnswer<'_, Single> for T {
     fn into_answer(self) -> Answer<'static> {
         Answer::new(RawOutcome::One(self.into()))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAnswer<'_, Nothing> for () {
     fn into_answer(self) -> Answer<'static> {
         Answer::new(RawOutcome::Nothing)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, M, T: IntoAnswer<'a, M>> IntoAnswer<'a, Maybe<M>> for Option<T> {
     fn into_answer(self) -> Answer<'a> {
         self.map_or_else(|| ().into_answer(), T::into_answer)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, M, T: IntoAnswer<'a, M>, E: Display + 'static> IntoAnswer<'a, Fallible<M>> for Result<T, E> {
     fn into_answer(self) -> Answer<'a> {
         match self {
@@ -80,6 +85,7 @@ impl<'a, M, T: IntoAnswer<'a, M>, E: Display + 'static> IntoAnswer<'a, Fallible<
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, M, I> IntoAnswer<'a, Several<M>> for I
 where
     I: Iterator<Item: IntoItem<Payload, M>> + Send + 'a,
@@ -96,12 +102,14 @@ pub trait IntoItem<T, Marker> {
     fn into_item(self) -> Result<T, Failure>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, U: Into<T>> IntoItem<T, Single> for U {
     fn into_item(self) -> Result<T, Failure> {
         Ok(self.into())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, U: Into<T>, E: Display + 'static> IntoItem<T, Fallible<Single>> for Result<U, E> {
     fn into_item(self) -> Result<T, Failure> {
         self.map(Into::into).map_err(Failure::of)

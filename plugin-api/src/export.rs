@@ -37,18 +37,23 @@ impl Start for Stateless {
 }
 
 /// What a `#[start]` may return: the state, or a `Result` of it.
-#[diagnostic::on_unimplemented(message = "`#[start]` returns the state or a `Result` of it, not `{Self}`")]
+#[diagnostic::on_unimplemented(
+    message = "`#[start]` returns the state or a `Result` of it, not `{Self}`",
+    label = "write `Self`, or `Result<Self, …>`"
+)]
 pub trait IntoState<S, Marker> {
     #[doc(hidden)]
     fn into_state(self) -> Result<S, Failure>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S> IntoState<S, Single> for S {
     fn into_state(self) -> Result<S, Failure> {
         Ok(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S, E: Display + 'static> IntoState<S, Fallible<Single>> for Result<S, E> {
     fn into_state(self) -> Result<S, Failure> {
         self.map_err(Failure::of)
@@ -120,24 +125,50 @@ pub trait Route: Named {
 
 /// What one name in `export_plugin!` stands for.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that a plugin can export",
-    note = "mark it with `#[function]`, `#[scatter]`, `#[gather]`, `#[join]`, `#[route]`, or its `impl` with `#[state]`"
+    message = "`{Self}` is not marked as something that a plugin exports",
+    label = "not marked",
+    note = "write `#[function]`, `#[scatter]`, `#[gather]`, `#[join]` or `#[route]` above the function, or `#[state]` above the `impl` of a type; methods come with their type"
 )]
 pub trait Export {
+    /// All that it stands for.
+    const EXPORTS: Exports;
+}
+
+/// What one name in `export_plugin!` stands for.
+#[derive(Clone, Copy)]
+pub struct Exports {
     /// How the plugin starts, where this is its state.
-    const STATE: Option<Lifecycle> = None;
+    pub state: Option<Lifecycle>,
     /// Functions.
-    const FUNCTIONS: &'static [FunctionV1] = &[];
+    pub functions: &'static [FunctionV1],
     /// Scatter hooks.
-    const SCATTERS: &'static [ScatterV1] = &[];
+    pub scatters: &'static [ScatterV1],
     /// Gather hooks.
-    const GATHERS: &'static [GatherV1] = &[];
+    pub gathers: &'static [GatherV1],
     /// Join hooks.
-    const JOINS: &'static [JoinV1] = &[];
+    pub joins: &'static [JoinV1],
     /// Route hooks.
-    const ROUTES: &'static [RouteV1] = &[];
+    pub routes: &'static [RouteV1],
     /// What the descriptor says of them.
-    const ENTRIES: &'static [Entry];
+    pub entries: &'static [Entry],
+}
+
+impl Exports {
+    /// Nothing.
+    pub const NONE: Exports = Exports {
+        state: None,
+        functions: &[],
+        scatters: &[],
+        gathers: &[],
+        joins: &[],
+        routes: &[],
+        entries: &[],
+    };
+
+    /// What a type stands for; that it stands for nothing is told at its name.
+    pub const fn of<T: Export>() -> Exports {
+        T::EXPORTS
+    }
 }
 
 /// All that a plugin exports.
@@ -161,13 +192,13 @@ pub trait Plugin {
 /// # Panics
 ///
 /// At compile time, if there are two.
-pub const fn only_state(states: &[Option<Lifecycle>]) -> Lifecycle {
+pub const fn only_state(items: &[Exports]) -> Lifecycle {
     let mut found = None;
     let mut index = 0;
-    while index < states.len() {
-        if states[index].is_some() {
+    while index < items.len() {
+        if items[index].state.is_some() {
             assert!(found.is_none(), "a plugin has one state: export one `#[state]` only");
-            found = states[index];
+            found = items[index].state;
         }
         index += 1;
     }
@@ -175,6 +206,26 @@ pub const fn only_state(states: &[Option<Lifecycle>]) -> Lifecycle {
         Some(state) => state,
         None => Lifecycle::of::<Stateless>(),
     }
+}
+
+/// Defines how the lists of one kind are taken out of all that is exported.
+macro_rules! lists {
+    ($($name:ident: $element:ty),*) => {$(
+        /// This list of each item.
+        pub const fn $name<const N: usize>(items: &[Exports; N]) -> [&'static [$element]; N] {
+            let mut lists: [&'static [$element]; N] = [&[]; N];
+            let mut index = 0;
+            while index < N {
+                lists[index] = items[index].$name;
+                index += 1;
+            }
+            lists
+        }
+    )*};
+}
+
+lists! {
+    functions: FunctionV1, scatters: ScatterV1, gathers: GatherV1, joins: JoinV1, routes: RouteV1, entries: Entry
 }
 
 /// The number of elements in all lists.

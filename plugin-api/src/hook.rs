@@ -34,6 +34,11 @@ use crate::failure::Failure;
 /// }
 /// # fn main() {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no join",
+    label = "`Join` is not implemented for it",
+    note = "a `#[join]` returns a type of yours that implements `Join`, with `take` and `finish`"
+)]
 pub trait Join: Send + 'static {
     /// Takes the next result of the parent.
     ///
@@ -51,37 +56,43 @@ pub trait Join: Send + 'static {
 /// `Marker` tells the kinds apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "a hook cannot return `{Self}`",
-    note = "scatter and gather return messages, route returns pairs of topic and message: an iterator (`Send`), a `Vec`, an `Option`, a single one, or a `Result` of these"
+    label = "no messages",
+    note = "scatter and gather return messages (`message.with_payload(…)`), route returns pairs of a topic and a message: an iterator that is `Send`, a `Vec`, an `Option`, a single one, or a `Result` of these"
 )]
 pub trait IntoItems<'a, T, Marker> {
     #[doc(hidden)]
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: Send + 'a, U: Into<T>> IntoItems<'a, T, Single> for U {
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure> {
         Ok(std::iter::once(Ok(self.into())))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: 'a, M: 'a, I: Iterator<Item: IntoItem<T, M>> + Send + 'a> IntoItems<'a, T, Several<M>> for I {
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure> {
         Ok(self.map(IntoItem::into_item))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: 'a, M: 'a, U: IntoItem<T, M> + Send + 'a> IntoItems<'a, T, Listed<M>> for Vec<U> {
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure> {
         Ok(self.into_iter().map(IntoItem::into_item))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T: 'a, M: 'a, U: IntoItem<T, M> + Send + 'a> IntoItems<'a, T, Maybe<M>> for Option<U> {
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure> {
         Ok(self.into_iter().map(IntoItem::into_item))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'a, T, M, U: IntoItems<'a, T, M>, E: Display + 'static> IntoItems<'a, T, Fallible<M>> for Result<U, E> {
     fn into_items(self) -> Result<impl Iterator<Item = Result<T, Failure>> + Send + 'a, Failure> {
         self.map_err(Failure::of).and_then(U::into_items)

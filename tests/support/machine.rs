@@ -4,13 +4,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::{Command, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::address::port;
 use crate::process::{Plan, Process};
+use crate::skip::skip;
 
 /// Addresses for tests of networks (RFC 2544), of which each cable has four.
 const FIRST: u32 = Ipv4Addr::new(198, 18, 0, 0).to_bits();
@@ -46,9 +46,7 @@ impl Machine {
         match machine.build() {
             Ok(()) => Some(machine),
             Err(error) => {
-                // Not eprintln: the test harness would keep it to itself where the test goes well.
-                let _ =
-                    writeln!(std::io::stderr(), "skipped: no network namespace can be made here: {error}");
+                skip(format_args!("no network namespace can be made here: {error}"));
                 None
             }
         }

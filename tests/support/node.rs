@@ -112,6 +112,17 @@ impl Node {
         (code, [process.stdout_lines(), process.stderr_lines()].concat().join("\n"))
     }
 
+    /// What `pylm status --json` tells of it.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn status(&self) -> serde_json::Value {
+        let (_, text) = self.pylm(&["status", "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("no status: {error}: {text}"))
+    }
+
     /// A page of its control plane; it needs `--http`.
     ///
     /// # Panics

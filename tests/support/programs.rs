@@ -8,16 +8,19 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Packages whose programs and plugins tests run.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 17] = [
     "pylmd",
     "pylm-cli",
     "alternate",
     "cached",
     "final-message",
+    "json",
     "listen",
     "logged",
     "parallel",
+    "patient",
     "scatter3",
+    "shout",
     "stamp",
     "wordcount",
     "parts",

@@ -9,77 +9,104 @@ use super::table::Item;
 /// Checks the key `calls`.
 pub(crate) fn check(cluster: &Cluster, findings: &mut Findings) {
     for call in cluster.top.list("calls") {
-        let stages = call.text.split([' ', ',']).filter(|stage| !stage.is_empty());
-        let mut before = None;
-        for stage in stages {
-            match check_stage(cluster, call, stage, before, findings) {
-                Some(at) => before = Some(at),
-                // What follows from a stage that goes nowhere is not worth a word.
-                None => break,
-            }
+        let mut before = Vec::new();
+        for stage in call.text.split([' ', ',']).filter(|stage| !stage.is_empty()) {
+            let reached = Stage { cluster, call, stage }.check(&before, findings);
+            // What follows from a stage that goes nowhere is not worth a word.
+            let Some(nodes) = reached else { break };
+            before = nodes;
         }
     }
 }
 
-/// Checks one stage, and gives its node.
-fn check_stage(
-    cluster: &Cluster,
-    call: &Item,
-    stage: &str,
-    before: Option<usize>,
-    findings: &mut Findings,
-) -> Option<usize> {
-    let place = call.place.clone();
-    let Some((server, function)) =
-        stage.split_once('.').filter(|parts| !parts.0.is_empty() && !parts.1.is_empty())
-    else {
-        let cause = format!("`{stage}` is no function of a node");
-        findings.error(
-            "wrong-value",
-            place,
-            cause,
-            "write NODE.FUNCTION for each stage, with spaces between them",
-        );
-        return None;
-    };
-    let Some(at) = cluster.nodes.iter().position(|node| node.name == server) else {
-        let remedy = match nearest(server, cluster.nodes.iter().map(|node| &*node.name)) {
-            Some(near) => format!("did you mean `{near}.{function}`?"),
-            None => "write the name of a node before the dot".to_owned(),
+/// One stage of a call.
+struct Stage<'a> {
+    cluster: &'a Cluster,
+    call: &'a Item,
+    stage: &'a str,
+}
+
+impl Stage<'_> {
+    /// Checks it, and gives the nodes that it reaches from those `before`: several where they have one name.
+    fn check(&self, before: &[usize], findings: &mut Findings) -> Option<Vec<usize>> {
+        let Some((server, function)) =
+            self.stage.split_once('.').filter(|parts| !parts.0.is_empty() && !parts.1.is_empty())
+        else {
+            let cause = format!("`{}` is no function of a node", self.stage);
+            let remedy = "write NODE.FUNCTION for each stage, with spaces between them";
+            findings.error("wrong-value", self.call.place.clone(), cause, remedy);
+            return None;
         };
-        findings.error("no-such-node", place, format!("`{stage}`: no node is called `{server}`"), remedy);
-        return None;
-    };
-    let node = &cluster.nodes[at];
-    match before {
-        None if !node.table.list("from").is_empty() => {
-            let cause = format!("`{stage}`: messages come to `{server}` from another node, not from clients");
-            findings.error("wrong-order", place, cause, "begin the call with the first node of the way");
+        let nodes = &self.cluster.nodes;
+        let named: Vec<usize> = (0..nodes.len()).filter(|at| nodes[*at].name == server).collect();
+        let reached: Vec<usize> = named.iter().copied().filter(|at| self.is_reached(*at, before)).collect();
+        if reached.is_empty() {
+            self.goes_nowhere(server, function, named.first().copied(), before, findings);
             return None;
         }
-        Some(before) if !cluster.followers(before).any(|(follower, _)| follower == at) => {
-            let earlier = &cluster.nodes[before];
-            let cause = format!("`{stage}`: `{server}` does not follow `{}`", earlier.name);
-            let remedy = format!(
-                "add `{}` to `from` of [node.{}], or correct the call",
-                earlier.table.name, node.table.name
-            );
-            findings.error("wrong-order", place, cause, remedy);
-            return None;
-        }
-        _ => {}
+        reached.iter().for_each(|at| self.has_function(*at, function, findings));
+        Some(reached)
     }
-    if let Some(functions) = functions(cluster, at, node)
-        && !functions.contains(&function)
-    {
-        let cause = format!("`{stage}`: no plugin that runs for `{server}` exports `{function}`");
+
+    /// Whether messages come to a node from one of those `before`, or from clients where this is the first stage.
+    fn is_reached(&self, at: usize, before: &[usize]) -> bool {
+        match before {
+            [] => self.cluster.nodes[at].table.list("from").is_empty(),
+            _ => before
+                .iter()
+                .any(|earlier| self.cluster.followers(*earlier).any(|(follower, _)| follower == at)),
+        }
+    }
+
+    fn goes_nowhere(
+        &self,
+        server: &str,
+        function: &str,
+        named: Option<usize>,
+        before: &[usize],
+        findings: &mut Findings,
+    ) {
+        let (stage, nodes) = (self.stage, &self.cluster.nodes);
+        let (code, cause, remedy) = match (named, before) {
+            (None, _) => {
+                let remedy = match nearest(server, nodes.iter().map(|node| &*node.name)) {
+                    Some(near) => format!("did you mean `{near}.{function}`?"),
+                    None => "write the name of a node before the dot".to_owned(),
+                };
+                ("no-such-node", format!("`{stage}`: no node is called `{server}`"), remedy)
+            }
+            (Some(_), []) => {
+                let cause =
+                    format!("`{stage}`: messages come to `{server}` from another node, not from clients");
+                ("wrong-order", cause, "begin the call with the first node of the way".to_owned())
+            }
+            (Some(at), [earlier, ..]) => {
+                let earlier = &nodes[*earlier];
+                let cause = format!("`{stage}`: `{server}` does not follow `{}`", earlier.name);
+                let remedy = format!(
+                    "add `{}` to `from` of [node.{}], or correct the call",
+                    earlier.table.name, nodes[at].table.name
+                );
+                ("wrong-order", cause, remedy)
+            }
+        };
+        findings.error(code, self.call.place.clone(), cause, remedy);
+    }
+
+    fn has_function(&self, at: usize, function: &str, findings: &mut Findings) {
+        let node = &self.cluster.nodes[at];
+        let Some(functions) = functions(self.cluster, at, node) else { return };
+        if functions.contains(&function) {
+            return;
+        }
+        let (stage, table) = (self.stage, &node.table.name);
+        let cause = format!("`{stage}`: no plugin that runs for `{table}` exports `{function}`");
         let remedy = match nearest(function, functions.iter().copied()) {
-            Some(near) => format!("did you mean `{server}.{near}`?"),
+            Some(near) => format!("did you mean `{}.{near}`?", node.name),
             None => "list a plugin that does; `pylm plugin inspect` shows what one has".to_owned(),
         };
-        findings.error("no-such-function", place, cause, remedy);
+        findings.error("no-such-function", self.call.place.clone(), cause, remedy);
     }
-    Some(at)
 }
 
 /// The functions that run for a node; `None` where the file cannot tell.

@@ -31,9 +31,15 @@ pub(crate) fn check(cluster: &Cluster, findings: &mut Findings) {
 fn names(cluster: &Cluster, findings: &mut Findings) {
     for (at, node) in cluster.nodes.iter().enumerate() {
         let place = || node.table.place_of("name");
-        if let Some(other) = cluster.nodes[..at].iter().find(|other| other.name == node.name) {
-            let cause = format!("`{}` is the name of {} too", node.name, other.table.place.key);
-            findings.error("same-name", place(), cause, "give each node a name of its own");
+        // Nodes that follow may have one name: who gets a message is for topics to say.
+        let is_first = |node: &Node| node.table.list("from").is_empty();
+        let mut others = cluster.nodes[..at].iter().filter(|other| other.name == node.name);
+        if let Some(other) = others.find(|other| is_first(other) && is_first(node)) {
+            let cause = format!(
+                "`{}` is the name of {} too, and clients call both",
+                node.name, other.table.place.key
+            );
+            findings.error("same-name", place(), cause, "give each node that clients call a name of its own");
         }
         if node.name.is_empty() || node.name.contains(|letter: char| letter == '.' || letter.is_whitespace())
         {

@@ -172,9 +172,12 @@ impl Drawing {
     }
 }
 
-/// A node's name, its hooks, and how functions run there.
+/// A node's name, what its table is called where that is something else, its hooks, and how functions run there.
 fn node_lines(node: &Node) -> Vec<String> {
     let mut lines = vec![node.name.clone()];
+    if node.name != node.table.name {
+        lines[0] = format!("{} ({})", node.name, node.table.name);
+    }
     if !node.offer.hooks.is_empty() {
         let hook = |hook: &HookInfo| format!("{} {}", word(hook.kind), hook.name);
         lines.push(some(&node.offer.hooks.iter().map(hook).collect::<Vec<_>>()));

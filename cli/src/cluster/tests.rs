@@ -185,7 +185,8 @@ fn nodes_that_meet_on_a_port_or_a_name_are_found() {
         "[node.a]\nworkers = 0\n[node.b]\nname = 'a'\nworkers = 0\ndb = 'tcp://0.0.0.0:7000'\nhttp = '127.0.0.1:7000'\n\
          [node.c]\nworkers = 0\npull = 'tcp://127.0.0.1:30176'\n[node.d]\nname = 'd.e'\nworkers = 0\n[worker.a]\nnode = 'a'\nplugin = ['f']",
         &[
-            "c:4: error: node.b.name: `a` is the name of node.a too; give each node a name of its own",
+            "c:4: error: node.b.name: `a` is the name of node.a too, and clients call both; give each node that clients call a \
+             name of its own",
             "c:7: error: node.b.http: 127.0.0.1:7000 is taken by node.b.db; give one of the two another port",
             "c:10: error: node.c.pull: tcp://127.0.0.1:30176 lies in the peer ports of node.a, 30176-30239; choose another \
              port, or other `peer-ports`",
@@ -323,6 +324,33 @@ fn calls_that_go_nowhere_are_found() {
              inspect` shows what one has",
             "c:1: error: calls: `ab.f`: no node is called `ab`; did you mean `a.f`?",
             "c:1: error: calls: `f` is no function of a node; write NODE.FUNCTION for each stage, with spaces between them",
+        ],
+    );
+}
+
+#[test]
+fn followers_of_one_name_are_told_apart_by_their_topics() {
+    let file = |call: &str| {
+        format!(
+            "calls = ['first.f {call}']\n[node.first]\nplugin = ['f', 'choose']\ninline = true\n\
+             [node.odd]\nname = 'next'\nfrom = ['odd@first']\nplugin = ['fg']\ninline = true\npipelined = true\n\
+             [node.even]\nname = 'next'\nfrom = ['even@first']\nplugin = ['f']\ninline = true\npipelined = true\n\
+             [node.last]\nfrom = ['odd', 'even']\nplugin = ['g']\ninline = true"
+        )
+    };
+    finds(&file("next.f last.g"), &[]);
+    let (cluster, _) = read(&file("next.f"));
+    let drawn = draw(&cluster, Language::Mermaid);
+    for line in
+        ["n2[\"next (odd)<br/>inline: f, g\"]", "n3[\"next (even)<br/>inline: f\"]", "n3 -->|\"next\"| n4"]
+    {
+        assert!(drawn.contains(line), "{line} is not in\n{drawn}");
+    }
+    finds(
+        &file("next.g last.g"),
+        &[
+            "c:1: error: calls: `next.g`: no plugin that runs for `even` exports `g`; list a plugin that does; `pylm plugin \
+             inspect` shows what one has",
         ],
     );
 }

@@ -121,7 +121,7 @@ impl Flags {
         })
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
-        let workers = self.start_workers(&addresses.db, files)?;
+        let workers = self.start_workers(&node.local_db, files)?;
         let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;

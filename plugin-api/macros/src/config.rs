@@ -2,22 +2,52 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Error, Expr, ExprLit, Fields, ItemStruct, Lit, Meta, Result, Type, ext::IdentExt as _};
+use syn::{
+    Attribute, Error, Expr, ExprLit, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Result, Type,
+    ext::IdentExt as _,
+};
 
-/// Expands a configuration.
-pub(crate) fn expand(arguments: TokenStream, mut item: ItemStruct) -> Result<TokenStream> {
+/// Expands a configuration, or an enum that is the value of a setting.
+pub(crate) fn expand(arguments: TokenStream, item: Item) -> Result<TokenStream> {
     if !arguments.is_empty() {
         return Err(Error::new_spanned(
             arguments,
             "`#[config]` takes nothing here; a field's default stands on the field",
         ));
     }
+    match item {
+        Item::Struct(item) => settings(item),
+        Item::Enum(item) => value(&item),
+        item => {
+            let text = "`#[config]` stands on a struct, whose fields are settings, or on an enum, which is the value of one";
+            Err(Error::new_spanned(item, text))
+        }
+    }
+}
+
+/// An enum whose variants are the words that a setting can be.
+fn value(item: &ItemEnum) -> Result<TokenStream> {
+    if let Some(variant) = item.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
+        let text = "a setting is one word, so that a variant has no fields; make settings of them";
+        return Err(Error::new_spanned(variant, text));
+    }
+    Ok(quote! {
+        #[derive(::pylm_plugin_api::__private::serde::Deserialize)]
+        #[serde(crate = "::pylm_plugin_api::__private::serde")]
+        #item
+    })
+}
+
+fn settings(mut item: ItemStruct) -> Result<TokenStream> {
     if !item.generics.params.is_empty() {
         return Err(Error::new_spanned(&item.generics, "a configuration has no parameters"));
     }
     let ident = item.ident.clone();
     let Fields::Named(fields) = &mut item.fields else {
-        return Err(Error::new_spanned(&item.ident, "a configuration has named fields"));
+        return Err(Error::new_spanned(
+            &item.ident,
+            "a configuration has named fields, each of which is a setting",
+        ));
     };
     let mut keys = Vec::new();
     let mut defaults = Vec::new();

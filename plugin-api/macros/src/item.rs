@@ -1,10 +1,11 @@
 //! Functions and hooks: the trait impls behind one of them.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Error, Ident, ItemFn, Result, ReturnType, Signature, ext::IdentExt as _};
 
-use crate::signature::{self, Argument};
+use crate::signature;
 
 /// What the author marked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,25 +31,25 @@ impl Kind {
         Some(kind)
     }
 
-    /// The constant of `Export` that lists it.
-    pub(crate) fn list(self) -> TokenStream {
+    /// The attribute that marks it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Kind::Function => quote!(FUNCTIONS),
-            Kind::Scatter => quote!(SCATTERS),
-            Kind::Gather => quote!(GATHERS),
-            Kind::Join => quote!(JOINS),
-            Kind::Route => quote!(ROUTES),
+            Kind::Function => "function",
+            Kind::Scatter => "scatter",
+            Kind::Gather => "gather",
+            Kind::Join => "join",
+            Kind::Route => "route",
         }
     }
 
-    /// The type of that list's elements.
-    pub(crate) fn element(self) -> TokenStream {
+    /// The list of `Exports` that it is in.
+    pub(crate) fn list(self) -> TokenStream {
         match self {
-            Kind::Function => quote!(pylm::FunctionV1),
-            Kind::Scatter => quote!(pylm::ScatterV1),
-            Kind::Gather => quote!(pylm::GatherV1),
-            Kind::Join => quote!(pylm::JoinV1),
-            Kind::Route => quote!(pylm::RouteV1),
+            Kind::Function => quote!(functions),
+            Kind::Scatter => quote!(scatters),
+            Kind::Gather => quote!(gathers),
+            Kind::Join => quote!(joins),
+            Kind::Route => quote!(routes),
         }
     }
 
@@ -99,13 +100,16 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
     if taken.state {
         passed.push(quote!(__pylm_state));
     }
-    passed.extend(taken.arguments.iter().map(|argument| match argument {
-        Argument::Context => quote!(__pylm_context),
-        Argument::Payload => quote!(__pylm_payload),
-        Argument::Message => quote!(__pylm_message),
-        Argument::Parent => quote!(__pylm_parent),
-    }));
+    passed.extend(taken.arguments);
     let call = quote!(#callee(#(#passed),*));
+    // What a function or hook cannot return is told at the author's type.
+    let returned = match &signature.output {
+        ReturnType::Type(_, ty) => ty.span(),
+        ReturnType::Default => signature.ident.span(),
+    };
+    let value = Ident::new("__pylm_returned", returned);
+    let answer = quote_spanned!(returned=> pylm::IntoAnswer::into_answer(#value));
+    let items = quote_spanned!(returned=> pylm::Items::of(#value));
     let method = match kind {
         Kind::Function => quote! {
             impl pylm::Function for #marker {
@@ -115,7 +119,8 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
                     __pylm_payload: &'a [u8],
                 ) -> pylm::Answer<'a> {
                     let _ = (__pylm_state, __pylm_context);
-                    pylm::IntoAnswer::into_answer(#call)
+                    let #value = #call;
+                    #answer
                 }
             }
         },
@@ -126,7 +131,8 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
                     __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
                     let _ = __pylm_state;
-                    pylm::Items::of(#call)
+                    let #value = #call;
+                    #items
                 }
             }
         },
@@ -138,7 +144,8 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
                     __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::Message>, pylm::Failure> {
                     let _ = __pylm_state;
-                    pylm::Items::of(#call)
+                    let #value = #call;
+                    #items
                 }
             }
         },
@@ -149,17 +156,21 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
                     __pylm_message: pylm::Message,
                 ) -> ::core::result::Result<pylm::Items<'a, pylm::RawRoute>, pylm::Failure> {
                     let _ = __pylm_state;
-                    pylm::Items::of(#call)
+                    let #value = #call;
+                    #items
                 }
             }
         },
         Kind::Join => {
             let ReturnType::Type(_, _) = &signature.output else {
-                return Err(Error::new_spanned(signature, "a join returns a value that implements `Join`"));
+                let text =
+                    "a join returns a value that takes results: a type of yours that implements `Join`";
+                return Err(Error::new_spanned(&signature.ident, text));
             };
+            let joins = quote_spanned!(returned=> impl pylm::Join + use<>);
             quote! {
                 impl pylm::JoinHook for #marker {
-                    fn run(__pylm_state: &#state, __pylm_parent: &pylm::Message) -> impl pylm::Join + use<> {
+                    fn run(__pylm_state: &#state, __pylm_parent: &pylm::Message) -> #joins {
                         let _ = __pylm_state;
                         #call
                     }
@@ -190,21 +201,14 @@ pub(crate) fn expand(source: Source<'_>) -> Result<Expanded> {
 }
 
 /// Expands a function or hook that is no method.
-pub(crate) fn expand_free(kind: Kind, arguments: TokenStream, item: ItemFn) -> Result<TokenStream> {
+pub(crate) fn expand_free(kind: Kind, arguments: TokenStream, item: &ItemFn) -> TokenStream {
     let (ident, visibility) = (&item.sig.ident, &item.vis);
-    if let Some(receiver) = item.sig.receiver() {
-        return Err(Error::new_spanned(receiver, "put `#[state]` on the `impl` of a type with methods"));
-    }
-    let Expanded { impls, element, record, .. } = expand(Source {
-        kind,
-        arguments,
-        signature: &item.sig,
-        marker: ident,
-        callee: ident.to_token_stream(),
-        state: quote!(pylm::Stateless),
-    })?;
-    let (list, list_element) = (kind.list(), kind.element());
-    Ok(quote! {
+    let exported = free(kind, arguments, item).unwrap_or_else(|error| {
+        // Exported all the same: one mistake is one error.
+        let error = error.into_compile_error();
+        quote! { #error impl pylm::Export for #ident { const EXPORTS: pylm::Exports = pylm::Exports::NONE; } }
+    });
+    quote! {
         #item
 
         #[doc(hidden)]
@@ -213,14 +217,29 @@ pub(crate) fn expand_free(kind: Kind, arguments: TokenStream, item: ItemFn) -> R
 
         const _: () = {
             use ::pylm_plugin_api::__private as pylm;
-
-            #impls
-
-            impl pylm::Export for #ident {
-                const #list: &'static [#list_element] = &[#element];
-                const ENTRIES: &'static [pylm::Entry] = &[#record];
-            }
+            #exported
         };
+    }
+}
+
+fn free(kind: Kind, arguments: TokenStream, item: &ItemFn) -> Result<TokenStream> {
+    let ident = &item.sig.ident;
+    let Expanded { impls, element, record, .. } = expand(Source {
+        kind,
+        arguments,
+        signature: &item.sig,
+        marker: ident,
+        callee: ident.to_token_stream(),
+        state: quote!(pylm::Stateless),
+    })?;
+    let list = kind.list();
+    Ok(quote! {
+        #impls
+
+        impl pylm::Export for #ident {
+            const EXPORTS: pylm::Exports =
+                pylm::Exports { #list: &[#element], entries: &[#record], ..pylm::Exports::NONE };
+        }
     })
 }
 

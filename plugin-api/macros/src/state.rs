@@ -1,13 +1,38 @@
 //! `#[state]`: a type whose methods are functions and hooks.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Result};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, ReturnType, Type};
 
 use crate::item::{self, Expanded, Kind, Source};
 
 /// Expands the `impl` of a state.
-pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> Result<TokenStream> {
+pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
+    let exported = exported(arguments, &mut item).unwrap_or_else(|error| {
+        let (error, state) = (error.into_compile_error(), &item.self_ty);
+        // Exported all the same: one mistake is one error.
+        let export = item.generics.params.is_empty().then(|| {
+            quote! { impl pylm::Export for #state { const EXPORTS: pylm::Exports = pylm::Exports::NONE; } }
+        });
+        quote! { #error #export }
+    });
+    for member in &mut item.items {
+        let ImplItem::Fn(method) = member else { continue };
+        while take(&mut method.attrs, |name| name == "start" || Kind::named(name).is_some()).is_some() {}
+    }
+    quote! {
+        #item
+
+        const _: () = {
+            use ::pylm_plugin_api::__private as pylm;
+            #exported
+        };
+    }
+}
+
+/// Takes the marks off the methods, and makes of them what the plugin exports.
+fn exported(arguments: TokenStream, item: &mut ItemImpl) -> Result<TokenStream> {
     if !arguments.is_empty() {
         return Err(Error::new_spanned(arguments, "`#[state]` takes nothing"));
     }
@@ -34,41 +59,36 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> Result<Token
     let Some(start) = start else {
         return Err(Error::new_spanned(
             &item.self_ty,
-            "mark the function that makes this state with `#[start]`",
+            "mark the function that makes this state with `#[start]`: `fn new() -> Self`, or `fn new(settings: Settings) -> \
+             Result<Self, …>`",
         ));
     };
     let lists = [Kind::Function, Kind::Scatter, Kind::Gather, Kind::Join, Kind::Route].map(|kind| {
-        let (list, element) = (kind.list(), kind.element());
+        let list = kind.list();
         let elements = expanded.iter().filter(|item| item.kind == kind).map(|item| &item.element);
-        quote!(const #list: &'static [#element] = &[#(#elements),*];)
+        quote!(#list: &[#(#elements),*])
     });
     let impls = expanded.iter().map(|item| &item.impls);
     let records = expanded.iter().map(|item| &item.record);
     Ok(quote! {
-        #item
+        struct __PylmStart;
+        #start
+        #(
+            #[allow(non_camel_case_types)]
+            struct #markers;
+        )*
+        #(#impls)*
 
-        const _: () = {
-            use ::pylm_plugin_api::__private as pylm;
+        const KEYS: &[pylm::Key] = <<__PylmStart as pylm::Start>::Config as pylm::Config>::KEYS;
+        const LISTS: &[&[pylm::Entry]] = &[&[#(#records),*], &pylm::settings::<{ KEYS.len() }>(KEYS)];
 
-            struct __PylmStart;
-            #start
-            #(
-                #[allow(non_camel_case_types)]
-                struct #markers;
-            )*
-            #(#impls)*
-
-            const KEYS: &[pylm::Key] = <<__PylmStart as pylm::Start>::Config as pylm::Config>::KEYS;
-            const LISTS: &[&[pylm::Entry]] = &[&[#(#records),*], &pylm::settings::<{ KEYS.len() }>(KEYS)];
-
-            impl pylm::Export for #state {
-                const STATE: ::core::option::Option<pylm::Lifecycle> =
-                    ::core::option::Option::Some(pylm::Lifecycle::of::<__PylmStart>());
-                #(#lists)*
-                const ENTRIES: &'static [pylm::Entry] =
-                    &pylm::concat::<pylm::Entry, { pylm::total(LISTS) }>(LISTS);
-            }
-        };
+        impl pylm::Export for #state {
+            const EXPORTS: pylm::Exports = pylm::Exports {
+                state: ::core::option::Option::Some(pylm::Lifecycle::of::<__PylmStart>()),
+                #(#lists,)*
+                entries: &pylm::concat::<pylm::Entry, { pylm::total(LISTS) }>(LISTS),
+            };
+        }
     })
 }
 
@@ -102,12 +122,23 @@ fn expand_start(state: &TokenStream, method: &ImplItemFn) -> Result<TokenStream>
     let mut inputs = method.sig.inputs.iter();
     let (config, passed) = match (inputs.next(), inputs.next()) {
         (None, None) => (quote!(pylm::NoConfig), quote!()),
-        (Some(FnArg::Typed(typed)), None) => (typed.ty.to_token_stream(), quote!(config)),
+        (Some(FnArg::Typed(typed)), None) if !matches!(*typed.ty, Type::Reference(_)) => {
+            (typed.ty.to_token_stream(), quote!(config))
+        }
         _ => {
-            let text = "`#[start]` takes the plugin's configuration by value, or nothing";
+            let text = "`#[start]` takes nothing, or the plugin's settings by value: `settings: Settings`, a struct that is \
+                        marked with `#[config]`";
             return Err(Error::new_spanned(&method.sig.inputs, text));
         }
     };
+    let ReturnType::Type(_, returned) = &method.sig.output else {
+        return Err(Error::new_spanned(
+            ident,
+            "`#[start]` returns the state: `-> Self`, or `-> Result<Self, …>`",
+        ));
+    };
+    let value = Ident::new("__pylm_made", returned.span());
+    let made = quote_spanned!(returned.span()=> pylm::IntoState::<#state, _>::into_state(#value));
     Ok(quote! {
         impl pylm::Start for __PylmStart {
             type State = #state;
@@ -115,7 +146,8 @@ fn expand_start(state: &TokenStream, method: &ImplItemFn) -> Result<TokenStream>
 
             fn start(config: #config) -> ::core::result::Result<#state, pylm::Failure> {
                 let _ = &config;
-                pylm::IntoState::into_state(<#state>::#ident(#passed))
+                let #value = <#state>::#ident(#passed);
+                #made
             }
         }
     })

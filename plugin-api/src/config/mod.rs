@@ -40,6 +40,11 @@ pub struct Key {
 ///
 /// Numbers, `bool`, text, `char`, enums without fields (by name), `Option`, and lists (separated by commas) can be written
 /// as settings, and every type that serde reads from one of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no configuration",
+    label = "not marked",
+    note = "write `#[config]` above the struct"
+)]
 pub trait Config: DeserializeOwned {
     /// The keys, in the order in which they are declared.
     const KEYS: &'static [Key];
