@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pylm_client::{ClientOptions, JobOptions, blocking::Client};
 use pylm_protocol::palm::PalmMessage;
-use pylm_protocol::{Payload, Record};
+use pylm_protocol::{FunctionOffer, Payload, Record};
 use pylm_tests::address::ANY_PORT;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::http::request;
@@ -192,6 +192,57 @@ fn a_job_is_opened_once_in_a_session_and_each_under_a_number_of_its_own() {
         peer.say(&[second]);
         assert_eq!(peer.hear_one_of(&["Opened", "Reset"]), "Reset");
     }
+}
+
+#[test]
+fn a_client_that_heeds_no_window_is_reset() {
+    let _limit = limit();
+    let node = Node::start(&["--function-wait", "600"]);
+    let context = Context::new().unwrap();
+    // Twice the window is what a client may be mistaken by, in messages or in bytes.
+    for (size, allowed) in [(1, 8_192), (1 << 20, 128)] {
+        let before = node.process.rss_bytes();
+        let peer = raw(&context, &node);
+        peer.say(&[open(1, Uuid::new_v4())]);
+        let payload = vec![b'x'; size];
+        for number in 0..2 * allowed {
+            peer.say(&[Record::Submit {
+                job: 1,
+                number,
+                cache: "",
+                payload: Payload(payload.clone().into()),
+            }]);
+        }
+        let text = peer.hear(|record| match record {
+            Record::Reset { text, .. } => Some((*text).to_owned()),
+            _ => None,
+        });
+        assert!(text.contains("of one job are under way"), "{text}");
+        let held = node.process.rss_bytes();
+        assert!(held < before + 2 * GROWTH, "the node grew from {before} to {held} bytes");
+    }
+}
+
+#[test]
+fn a_host_offers_no_more_functions_than_it_may() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let context = Context::new().unwrap();
+    let peer = RawPeer::connect(&context, &node.db);
+    let names: Vec<String> = (0..5_000).map(|number| number.to_string()).collect();
+    peer.say(&[Record::Hello {
+        minor: pylm_protocol::MINOR,
+        role: pylm_protocol::Role::Host,
+        peer: Uuid::new_v4(),
+        name: "everything",
+        software: "test",
+        max_message: 0,
+        functions: names.iter().map(|name| FunctionOffer::function(name)).collect(),
+        limit: 1,
+        limit_bytes: 1,
+        connection: 0,
+    }]);
+    assert_eq!(peer.hear_one_of(&["Welcome", "Reset"]), "Reset");
 }
 
 #[test]

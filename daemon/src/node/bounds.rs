@@ -57,6 +57,8 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Jobs that one session may have open.
 pub const JOBS: usize = pylm_protocol::OPEN_JOBS;
+/// Functions that one host may offer, or topics that it may follow.
+pub const OFFERS: usize = 4_096;
 /// Calls of one session, or requests of one pylm peer, whose answers it has not read.
 pub const CALLS: usize = 1_024;
 /// Bytes of such answers; and of values that a session has set and that wait behind them.

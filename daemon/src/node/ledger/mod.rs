@@ -88,6 +88,8 @@ pub struct Terms {
 pub struct Job {
     /// Its messages.
     pub counts: Counts,
+    /// The bytes of those that have not ended.
+    pub bytes: u64,
     terms: Terms,
     /// Its outputs wait for its client: nothing of it is dispatched.
     held: bool,
@@ -108,8 +110,9 @@ pub struct Job {
 }
 
 impl Job {
-    /// One more message is under way.
-    fn accept(&mut self, now: Option<Instant>) {
+    /// One more message, of so many bytes, is under way.
+    fn accept(&mut self, bytes: u64, now: Option<Instant>) {
+        self.bytes += bytes;
         if self.counts.under_way == 0 {
             self.moved = now;
         }
@@ -231,7 +234,7 @@ impl Ledger {
         original: Option<Arc<Message>>,
         deadline: Option<Instant>,
     ) -> Option<MessageKey> {
-        self.jobs.get_mut(job)?.accept(self.clock.now);
+        self.jobs.get_mut(job)?.accept(bytes, self.clock.now);
         self.totals.accept();
         let message = self.new_message(job, number, bytes, original, deadline);
         let message = self.entries.accept(message);
@@ -253,7 +256,7 @@ impl Ledger {
     ) -> Option<MessageKey> {
         let message = self.new_message(job, number, 0, original, deadline);
         let entry = self.jobs.get_mut(job)?;
-        entry.accept(self.clock.now);
+        entry.accept(body.payload.len() as u64, self.clock.now);
         self.totals.accept();
         entry.open_parts += 1;
         entry.open_bytes += body.payload.len();
@@ -364,6 +367,7 @@ impl Ledger {
         self.activity.messages.add(self.clock.since(message.since));
         if let Some(job) = self.jobs.get_mut(message.job) {
             job.moved = self.clock.now;
+            job.bytes = job.bytes.saturating_sub(message.bytes);
             job.counts.end(outcome);
         }
         Some(message)

@@ -385,6 +385,7 @@ impl World {
         }
         assert_eq!(self.accepted, self.ended, "not everything has ended");
         assert_eq!(self.ledger.entries.count(), (0, 0), "parts are left over");
+        assert!(self.jobs.iter().all(|&job| self.ledger.job(job).unwrap().bytes == 0), "bytes are left over");
     }
 }
 

@@ -49,6 +49,7 @@ impl Ledger {
             job.open_parts = job.open_parts.saturating_sub(1);
             job.open_bytes = job.open_bytes.saturating_sub(part.body.payload.len());
             job.moved = self.clock.now;
+            job.bytes = job.bytes.saturating_sub(message.bytes);
             job.counts.end(Outcome::Done);
         }
         self.totals.end(Outcome::Done);

@@ -209,9 +209,12 @@ impl Router {
         }
         let has_to_wait = is_full || !stream.waiting.is_empty();
         let waiting = stream.waiting.len() as u64;
-        let under_way = self.ledger.job(key).map_or(0, |job| job.counts.under_way);
+        let (under_way, bytes) = self.ledger.job(key).map_or((0, 0), |job| (job.counts.under_way, job.bytes));
         if under_way + waiting >= 2 * WINDOW {
             return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
+        }
+        if under_way > 0 && bytes + payload.len() as u64 > 2 * WINDOW_BYTES {
+            return Err(Violation(format!("more than {WINDOW_BYTES} bytes of one job are under way")));
         }
         if !has_to_wait {
             self.accept_submit(key, number, cache, payload, now);

@@ -7,7 +7,7 @@ mod open_jobs;
 pub(crate) mod sessions;
 pub(crate) mod stream;
 
-use super::bounds::{HEARTBEAT, SILENCE};
+use super::bounds::{HEARTBEAT, OFFERS, SILENCE};
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::router::Router;
@@ -95,6 +95,9 @@ impl Router {
             Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
             return Ok(());
         };
+        if functions.len() > OFFERS {
+            return Err(Violation(format!("it offers more than {OFFERS} functions")));
+        }
         if self.draining && role == Role::Client {
             Sessions::reset(&self.db.socket, route, codes::RESET_DRAINING, "this node is ending");
             return Ok(());
