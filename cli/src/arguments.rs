@@ -4,6 +4,7 @@ use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pylm_client::DEFAULT_ADDRESS;
+use pylm_protocol::{Address, Name};
 use pylm_units::TimeSpan;
 use std::path::PathBuf;
 
@@ -86,12 +87,12 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct NodeArguments {
     /// The address of the node's db socket
-    #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", default_value = DEFAULT_ADDRESS, global = true)]
-    pub(crate) db: String,
+    #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", value_parser = Address::of_peer, default_value = DEFAULT_ADDRESS, global = true)]
+    pub(crate) db: Address,
     /// Work in a session of this name: it is the `pipeline` that functions read, and stands before the keys that `cache set`
     /// stores
-    #[arg(long, value_name = "NAME", global = true)]
-    pub(crate) session: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = Name::shown, global = true)]
+    pub(crate) session: Option<Name>,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", default_value = "5s", global = true)]
     pub(crate) wait: TimeSpan,
@@ -485,8 +486,10 @@ fn read_stages(text: &str, server: Option<&str>) -> Result<Stages, String> {
         _ if entry.contains(char::is_whitespace) => {
             Err(format!("`{entry}` has a space in it; separate stages by commas"))
         }
-        (Some((server, function)), _) if !server.is_empty() && !function.is_empty() => Ok(entry.to_owned()),
-        (None, Some(server)) if !entry.is_empty() => Ok(format!("{server}.{entry}")),
+        (Some((server, function)), _) if !server.is_empty() && !function.is_empty() => {
+            shown(function).and_then(|()| shown(server)).map(|()| entry.to_owned())
+        }
+        (None, Some(server)) if !entry.is_empty() => shown(entry).map(|()| format!("{server}.{entry}")),
         _ => Err(format!(
             "`{entry}` is no function; write SERVER.FUNCTION, such as server.{}",
             if entry.is_empty() { "shout" } else { entry.trim_matches('.') }
@@ -494,6 +497,11 @@ fn read_stages(text: &str, server: Option<&str>) -> Result<Stages, String> {
     };
     let entries: Vec<String> = text.split(',').map(read).collect::<Result<_, _>>()?;
     Ok(Stages(entries.join(" ")))
+}
+
+/// Pylm's own workers may have functions that ours could not be called.
+fn shown(name: &str) -> Result<(), String> {
+    Name::shown(name).map(drop).map_err(|error| error.to_string())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

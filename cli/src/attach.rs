@@ -8,6 +8,7 @@ use crate::job::stream::{Ending, next};
 use crate::status::job_named;
 use pylm_client::blocking::Client;
 use pylm_client::{Event, JobOptions};
+use pylm_protocol::visible;
 use std::process::ExitCode;
 
 /// Does what the arguments say.
@@ -29,7 +30,7 @@ fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure>
             Event::Done { .. } => done += 1,
             Event::Failed { code, text, .. } => {
                 failed += 1;
-                eprintln!("pylm: message {}: {code}: {text}", next.number);
+                eprintln!("pylm: message {}: {code}: {}", next.number, visible(&text));
             }
         }
     }

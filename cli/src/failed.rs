@@ -7,6 +7,7 @@ use crate::job::output::Output;
 use crate::job::stream::Ending;
 use pylm_client::blocking::Client;
 use pylm_client::{Bytes, Event, JobOptions, codes};
+use pylm_protocol::{visible, visible_lines};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,7 +55,8 @@ fn list(client: &Client, json: bool) -> Result<(), Failure> {
     for message in &messages {
         let FailedMessage { id, function, bytes, code, text, .. } = message;
         let ago = ago(message.at);
-        written(writeln!(output, "{id}  {function}  {bytes} bytes  {ago}  {code}: {text}"))?;
+        let line = format!("{id}  {function}  {bytes} bytes  {ago}  {code}: {text}");
+        written(writeln!(output, "{}", visible(&line)))?;
     }
     if messages.is_empty() {
         eprintln!("pylm: the node has kept no message that failed");
@@ -71,14 +73,14 @@ fn show(client: &Client, id: &str, only_payload: bool) -> Result<(), Failure> {
     }
     let ago = ago(message.at);
     let FailedMessage { id, function, stage, pipeline, client, cache, code, text, bytes, .. } = message;
-    written(writeln!(
-        output,
+    let shown = format!(
         "id        {id}\nfunction  {function}\nstage     {stage}\npipeline  {pipeline}\nclient    {client}\n\
          cache     {cache}\nfailed    {ago}\ncode      {code}\nreason    {text}\nbytes     {bytes}\n\
          payload   {}{}",
         payload.get(..SHOWN).unwrap_or(&payload).escape_ascii(),
         if payload.len() > SHOWN { " … (all of it: --payload)" } else { "" }
-    ))
+    );
+    written(writeln!(output, "{}", visible_lines(&shown)))
 }
 
 /// Bytes of a payload that are shown.
@@ -104,7 +106,7 @@ fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Re
                 Event::Result { payload, .. } => written(output.push(&payload))?,
                 Event::Done { .. } => drop_one(client, &message)?,
                 Event::Failed { code, text, .. } => {
-                    eprintln!("pylm: {}: {code}: {text}", message.id);
+                    eprintln!("pylm: {}: {code}: {}", message.id, visible(&text));
                     ending = Ending::SomeFailed;
                     // It was kept anew.
                     if &*code == codes::LOST {

@@ -1,6 +1,7 @@
 //! How the program fails: a sentence on standard error, and an exit code.
 
 use pylm_client::Error;
+use pylm_protocol::visible_lines;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
@@ -28,11 +29,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Failure::Running(text) => {
-                eprintln!("pylm: {text}");
+                eprintln!("pylm: {}", visible_lines(&text));
                 ExitCode::from(1)
             }
             Failure::Usage(text) => {
-                eprintln!("pylm: {text}");
+                eprintln!("pylm: {}", visible_lines(&text));
                 ExitCode::from(2)
             }
             Failure::Interrupted(signal) => ExitCode::from(128 + signal),

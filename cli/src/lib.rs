@@ -19,11 +19,24 @@ mod status;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use pylm_protocol::visible_lines;
 use std::process::ExitCode;
+
+/// The exit code for a command line that makes no sense.
+const WRONG_USAGE: u8 = 2;
 
 /// Does what the command line says, and returns the program's exit code.
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // What was asked for has colours of its own; what was typed wrongly may have those of somebody else.
+        Err(answer) if !answer.use_stderr() => answer.exit(),
+        Err(error) => {
+            eprint!("{}", visible_lines(&error.to_string()));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    let outcome = match arguments.command {
         Command::Job(arguments) => job::command::job(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cache(arguments) => cache::cache(&arguments),

@@ -2,6 +2,7 @@
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
+use pylm_protocol::visible;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, PipeReader, Write, pipe};
@@ -154,7 +155,7 @@ fn follow(
         }
         if is_shown(&line) {
             // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{}", visible(&line));
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() == KEPT {

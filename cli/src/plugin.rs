@@ -3,6 +3,7 @@
 use crate::arguments::{PluginAction, PluginArguments, PluginFile};
 use crate::failure::{Failure, written};
 use pylm_plugin_host::{Descriptor, LoadError, Origin, Search, check, inspect};
+use pylm_protocol::visible_lines;
 use serde_json::json;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -60,5 +61,5 @@ fn of_plugin(settings: &[(String, String)], name: &str) -> Vec<(String, String)>
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    written(writeln!(io::stdout(), "{}", text.trim_end()))
+    written(writeln!(io::stdout(), "{}", visible_lines(text.trim_end())))
 }

@@ -7,6 +7,7 @@ use crate::job::connect;
 use crate::job::input::Sources;
 use crate::job::stream::{self, Ending};
 use crate::node::PrivateNode;
+use pylm_protocol::Address;
 use pylm_units::TimeSpan;
 use std::process::ExitCode;
 use tokio::task::spawn_blocking;
@@ -24,7 +25,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
             node = PrivateNode::start(arguments) => node?,
             signal = interrupts.next() => return Err(Failure::Interrupted(signal)),
         };
-        let node_arguments = NodeArguments { db: node.db.clone(), session: None, wait: WAIT };
+        let db = Address::of_peer(&node.db).map_err(|error| Failure::Running(error.to_string()))?;
+        let node_arguments = NodeArguments { db, session: None, wait: WAIT };
         let connected = tokio::select! {
             connected = spawn_blocking(move || connect(&node_arguments)) => connected.unwrap_or_else(|panic| Err(Failure::Running(panic.to_string()))),
             end = node.early_end() => Err(end),

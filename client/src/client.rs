@@ -11,6 +11,7 @@ use crate::state::job::{JobTerms, milliseconds};
 use crate::state::session::Introduction;
 use crate::thread::{ClientThread, FirstConnection};
 use bytes::Bytes;
+use pylm_protocol::Address;
 use pylm_transport::Poller;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +55,9 @@ impl Client {
     /// address is none, [`Error::NotNative`], [`Error::Version`] and [`Error::Refused`] when the two do not fit, and
     /// [`Error::System`] when this process may have no more threads or descriptors.
     pub async fn connect(options: ClientOptions) -> Result<Client, Error> {
+        let address = Address::of_peer(&options.address)
+            .map_err(|error| Error::address(&options.address, error.cause()))?
+            .to_string();
         let poller = Poller::new().map_err(Error::system("make a poller"))?;
         let desk = Arc::new(Desk::new(poller.waker()));
         let introduction = Introduction {
@@ -61,7 +65,7 @@ impl Client {
             name: options.name,
             software: options.software,
             max_message: options.max_message,
-            address: options.address,
+            address,
         };
         let (reply, greeted) = oneshot::channel();
         let now = Instant::now();

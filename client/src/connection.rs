@@ -30,12 +30,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// Begins to connect. Frames of more than `largest` bytes end the connection.
     pub(crate) fn new(context: &Context, address: &str, largest: u64, poller: &Poller) -> io::Result<Self> {
-        let options = Options {
-            max_message_size: Some(largest),
-            reconnect_interval: NEVER,
-            ipv6: address.contains('['),
-            ..Options::default()
-        };
+        let options =
+            Options { max_message_size: Some(largest), reconnect_interval: NEVER, ..Options::default() };
         let socket = context.socket(SocketKind::Dealer, &options)?;
         let monitor = socket.monitor_ends()?;
         socket.connect(address)?;

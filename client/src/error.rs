@@ -8,13 +8,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The node's address is none that ZeroMQ can connect to.
-    #[error("cannot connect to {address}: {source}; give an address such as tcp://127.0.0.1:5559")]
+    /// The node's address is none that can be connected to.
+    #[error("cannot connect to {address}: {why}; give an address such as tcp://127.0.0.1:5559")]
     Address {
         /// The address as it was given.
         address: String,
-        /// What ZeroMQ says.
-        source: Arc<io::Error>,
+        /// What is wrong with it.
+        why: String,
     },
     /// No node answered in time.
     #[error(
@@ -99,6 +99,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn address(address: &str, why: impl ToString) -> Error {
+        Error::Address { address: address.to_owned(), why: why.to_string() }
+    }
+
     pub(crate) fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::System { doing, source: Arc::new(source) }
     }

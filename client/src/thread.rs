@@ -38,6 +38,8 @@ pub(crate) struct FirstConnection {
 /// Everything that the client's thread owns.
 pub(crate) struct ClientThread {
     address: String,
+    /// Whether the name of its host was looked up.
+    is_looked_up: bool,
     max_message: u64,
     context: Context,
     poller: Poller,
@@ -76,6 +78,7 @@ impl ClientThread {
         let now = Instant::now();
         Ok(ClientThread {
             address: introduction.address.clone(),
+            is_looked_up: false,
             max_message: introduction.max_message,
             context: Context::shared().map_err(Error::system("make a ZeroMQ context"))?,
             poller,
@@ -168,15 +171,19 @@ impl ClientThread {
         if self.connection.is_some() || now < self.attempt_at {
             return Ok(());
         }
+        // Whoever waits for the first connection hears at once that there is no such host; later on there may be again.
+        if self.first.is_some() && !std::mem::replace(&mut self.is_looked_up, true) {
+            let outcome = pylm_transport::look_up(&self.address);
+            outcome.map_err(|error| End::Broken(Error::address(&self.address, error)))?;
+        }
         let largest = self.max_message.saturating_add(FRAME_MARGIN);
         match Connection::new(&self.context, &self.address, largest, &self.poller) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.session.connecting(now);
             }
-            Err(source) if self.first.is_some() => {
-                let address = self.address.clone();
-                return Err(End::Broken(Error::Address { address, source: Arc::new(source) }));
+            Err(error) if self.first.is_some() => {
+                return Err(End::Broken(Error::address(&self.address, error)));
             }
             // For want of descriptors, which may pass.
             Err(error) => self.attempt_failed(error.to_string(), now),

@@ -1,5 +1,6 @@
 //! The node ([`node`]) with its HTTP gateway ([`gateway`]), and the worker host ([`host`]): the library behind the programs `pylmd` and `pylm-worker`.
 
+mod binding;
 mod control;
 mod crowd;
 mod gate;

@@ -1,12 +1,13 @@
 //! The private copy that is loaded instead of the file itself, so that replacing the file harms nothing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+use crate::bundle::Bundle;
 
 /// Copies that nobody has loaded for this long are removed.
 const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -21,23 +22,27 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
-/// A copy of `bytes` in `folder`, named by their hash and the name of the original.
+/// Copies of all files of a bundle, in a folder of their own below `folder` that is named by their hash; gives that of the plugin.
 ///
 /// # Errors
 ///
-/// If the folder cannot be made, belongs to somebody else or can be written by others, or the copy cannot be written.
-pub(crate) fn private(folder: &Path, original: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// If the folder cannot be made, belongs to somebody else or can be written by others, or a copy cannot be written.
+pub(crate) fn private(folder: &Path, bundle: &Bundle) -> io::Result<PathBuf> {
     make_private(folder)?;
-    let name = original.file_name().unwrap_or_default().to_string_lossy();
-    let path = folder.join(format!("{:016x}-{name}", hash(bytes)));
-    // The name alone proves nothing: a copy may be half-written, or two contents may share a hash.
-    if fs::read(&path).is_ok_and(|there| there == bytes) {
-        File::open(&path).and_then(|file| file.set_modified(SystemTime::now())).ok();
-    } else {
-        write(folder, &path, bytes)?;
+    let own = folder.join(format!("{:016x}", bundle.hash()));
+    make_private(&own)?;
+    File::open(&own).and_then(|own| own.set_modified(SystemTime::now())).ok();
+    for piece in &bundle.pieces {
+        let path = own.join(&piece.place);
+        // The name alone proves nothing: a copy may be half-written, or two contents may share a hash.
+        if !fs::read(&path).is_ok_and(|there| there == piece.bytes) {
+            DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(&own))?;
+            write(folder, &path, &piece.bytes)?;
+        }
     }
-    remove_old(folder, &path);
-    Ok(path)
+    remove_old(folder, &own);
+    let plugin = bundle.pieces.first().ok_or(io::ErrorKind::NotFound)?;
+    Ok(own.join(&plugin.place))
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {
@@ -79,15 +84,10 @@ fn remove_old(folder: &Path, keep: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > KEPT) && entry.path() != keep {
-            let _ = fs::remove_file(entry.path());
+            let path = entry.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }
     }
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -96,13 +96,17 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
+    fn of(path: &str, content: &[u8]) -> Bundle {
+        Bundle::of(Path::new(path), content.to_vec())
+    }
+
     #[test]
     fn one_content_has_one_copy_that_only_its_user_can_reach() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("copies");
-        let first = private(&folder, Path::new("a/libx.so"), b"content").unwrap();
-        assert_eq!(private(&folder, Path::new("b/libx.so"), b"content").unwrap(), first);
-        assert_ne!(private(&folder, Path::new("a/libx.so"), b"other").unwrap(), first);
+        let first = private(&folder, &of("a/libx.so", b"content")).unwrap();
+        assert_eq!(private(&folder, &of("b/libx.so", b"content")).unwrap(), first);
+        assert_ne!(private(&folder, &of("a/libx.so", b"other")).unwrap(), first);
         assert_eq!(fs::read(&first).unwrap(), b"content");
         assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
@@ -111,32 +115,40 @@ mod tests {
     #[test]
     fn a_half_written_copy_is_replaced_and_not_changed_in_place() {
         let root = tempfile::tempdir().unwrap();
-        let path = private(root.path(), Path::new("libx.so"), b"content").unwrap();
+        let bundle = of("libx.so", b"content");
+        let path = private(root.path(), &bundle).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
         fs::write(&path, b"cont").unwrap();
         let before = fs::metadata(&path).unwrap().ino();
         let open = File::open(&path).unwrap();
-        assert_eq!(private(root.path(), Path::new("libx.so"), b"content").unwrap(), path);
+        assert_eq!(private(root.path(), &bundle).unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), b"content");
         assert_ne!(fs::metadata(&path).unwrap().ino(), before);
         assert_eq!(open.metadata().unwrap().len(), 4);
     }
 
     #[test]
+    fn a_name_may_be_as_long_as_any() {
+        let root = tempfile::tempdir().unwrap();
+        let name = format!("{}.so", "n".repeat(252));
+        assert!(private(root.path(), &of(&name, b"content")).unwrap().ends_with(name));
+    }
+
+    #[test]
     fn a_folder_that_others_can_write_is_refused() {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), Permissions::from_mode(0o777)).unwrap();
-        let error = private(root.path(), Path::new("libx.so"), b"content").unwrap_err();
+        let error = private(root.path(), &of("libx.so", b"content")).unwrap_err();
         assert!(error.to_string().starts_with("other users can write to "), "{error}");
     }
 
     #[test]
     fn copies_that_nobody_used_for_long_are_removed() {
         let root = tempfile::tempdir().unwrap();
-        let old = private(root.path(), Path::new("libx.so"), b"old").unwrap();
-        let file = File::open(&old).unwrap();
-        file.set_modified(SystemTime::now() - KEPT - Duration::from_secs(60)).unwrap();
-        let new = private(root.path(), Path::new("libx.so"), b"new").unwrap();
+        let old = private(root.path(), &of("libx.so", b"old")).unwrap();
+        let folder = File::open(old.parent().unwrap()).unwrap();
+        folder.set_modified(SystemTime::now() - KEPT - Duration::from_secs(60)).unwrap();
+        let new = private(root.path(), &of("libx.so", b"new")).unwrap();
         assert!(!old.exists() && new.exists());
     }
 }

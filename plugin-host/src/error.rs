@@ -38,13 +38,15 @@ pub enum Code {
     StartRefused,
     /// The plugin's start panicked.
     StartPanicked,
+    /// Nobody could call a function, or set something for the plugin, by the name that it has.
+    BadName,
     /// Two functions have one name.
     DuplicateFunction,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 17] = [
+    pub const ALL: [Code; 18] = [
         Code::NotFound,
         Code::Unreadable,
         Code::NotALibrary,
@@ -61,6 +63,7 @@ impl Code {
         Code::BadSetting,
         Code::StartRefused,
         Code::StartPanicked,
+        Code::BadName,
         Code::DuplicateFunction,
     ];
 
@@ -83,6 +86,7 @@ impl Code {
             Code::BadSetting => "plugin-bad-setting",
             Code::StartRefused => "plugin-start-refused",
             Code::StartPanicked => "plugin-start-panicked",
+            Code::BadName => "plugin-bad-name",
             Code::DuplicateFunction => "plugin-duplicate-function",
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use object::{Architecture, Object as _, ObjectKind, ObjectSection as _};
 use pylm_plugin_api::descriptor::{SECTION, SECTION_APPLE};
+use pylm_protocol::Name;
 
 use crate::descriptor::{ApiVersion, Descriptor, PanicStrategy, Unreadable};
 use crate::error::{Code, LoadError};
@@ -21,6 +22,10 @@ pub fn inspect(path: &Path) -> Result<Descriptor, LoadError> {
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::IsADirectory => {
+            let remedy = "give the plugin's file, or the folder as --plugin-dir and the plugin's name";
+            LoadError::new(Code::NotALibrary, path, "is a folder", remedy)
+        }
         std::io::ErrorKind::NotFound => {
             LoadError::new(Code::NotFound, path, "is not there", "give the path of a plugin's file")
         }
@@ -31,9 +36,27 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     })
 }
 
+/// What else a build makes, of which one is given for the plugin by mistake.
+fn of_a_build(bytes: &[u8]) -> Option<&'static str> {
+    if object::FileKind::parse(bytes) == Ok(object::FileKind::Archive) {
+        return Some("an archive (.rlib or .a)");
+    }
+    match object::File::parse(bytes).ok()?.kind() {
+        ObjectKind::Executable => Some("a program"),
+        ObjectKind::Relocatable => Some("an object file (.o)"),
+        _ => None,
+    }
+}
+
 /// The descriptor in the bytes of a file.
 pub(crate) fn describe(path: &Path, bytes: &[u8]) -> Result<Descriptor, LoadError> {
     let not_a_library = || {
+        if let Some(what) = of_a_build(bytes) {
+            let cause = format!("is {what}, and no dynamic library");
+            let remedy =
+                "set crate-type = [\"cdylib\"] in the plugin's Cargo.toml, build it, and give the .so file";
+            return LoadError::new(Code::NotALibrary, path, cause, remedy);
+        }
         let remedy = "build the plugin with crate-type = [\"cdylib\"] and give the library's file";
         LoadError::new(Code::NotALibrary, path, "is no dynamic library", remedy)
     };
@@ -103,6 +126,14 @@ pub fn admit(path: &Path, descriptor: &Descriptor) -> Result<(), LoadError> {
         return Err(LoadError::new(Code::PanicAbort, path, cause, "build it with panic = \"unwind\""));
     }
     let names = descriptor.functions.iter().map(|function| &function.name);
+    for (kind, name) in
+        [("plugin", &descriptor.name)].into_iter().chain(names.clone().map(|name| ("function", name)))
+    {
+        if let Err(error) = Name::callable(name) {
+            let cause = format!("has a {kind} named {name:?}: {error}");
+            return Err(LoadError::new(Code::BadName, path, cause, format!("rename the {kind}")));
+        }
+    }
     let twice = names
         .clone()
         .enumerate()

@@ -3,6 +3,7 @@
 //! A plugin's file is read once: what is inspected is what is copied, and the copy is what is loaded. Nothing of a plugin
 //! runs before its descriptor was checked, and no loaded file is ever unloaded.
 
+mod bundle;
 mod chain;
 mod copy;
 mod descriptor;

@@ -42,7 +42,8 @@ impl Search {
     pub fn find(&self, name: &OsStr, origin: Origin) -> Result<PathBuf, LoadError> {
         let path = Path::new(name);
         if name.as_encoded_bytes().contains(&b'/') {
-            return if path.is_file() {
+            // What is there and no file is told when it is read.
+            return if path.exists() {
                 Ok(path.to_owned())
             } else {
                 Err(not_found(path, &[path.to_owned()]))

@@ -4,7 +4,7 @@
 mod build;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pylm_plugin_host::{Code, LoadError, PluginSet, inspect, load};
@@ -59,7 +59,75 @@ fn a_file_that_is_not_there() {
 #[test]
 fn a_file_that_cannot_be_read() {
     let folder = tempdir().unwrap();
-    assert!(refused(folder.path(), &[], Code::Unreadable).contains("directory"));
+    let path = folder.path().join("libx.so");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    refused(&path, &[], Code::Unreadable);
+}
+
+#[test]
+fn a_folder_an_archive_and_a_program_are_told_by_what_they_are() {
+    let folder = tempdir().unwrap();
+    assert!(refused(folder.path(), &[], Code::NotALibrary).contains("is a folder; give the plugin's file"));
+    let archive = folder.path().join("libx.rlib");
+    fs::write(&archive, "!<arch>\nlib.rmeta/      0           0     0     644     0         `\n").unwrap();
+    let text = refused(&archive, &[], Code::NotALibrary);
+    assert!(text.contains("is an archive (.rlib or .a)") && text.contains("cdylib"), "{text}");
+    let program = std::env::current_exe().unwrap();
+    let error = load(&program, &[]).unwrap_err();
+    // A program that may lie anywhere in memory is told from a library by nothing but its section.
+    assert!([Code::NotALibrary, Code::NoDescriptor].contains(&error.kind()), "{error}");
+}
+
+#[test]
+fn a_plugin_finds_the_libraries_that_it_brings_and_keeps_what_they_were() {
+    let folder = tempdir().unwrap();
+    let (lib, plugins) = (folder.path().join("lib"), folder.path().join("plugins"));
+    let search = format!("-L{}", lib.display());
+    build::c_library_named(&lib, "deepest", "int deepest(void) { return 1; }", &[]);
+    let helper = "#include <dlfcn.h>\n#include <stdlib.h>\nint deepest(void); int helper(void) { return deepest(); }\n\
+        __attribute__((constructor)) static void tell(void) {\n\
+        Dl_info own; if (dladdr((void *)helper, &own)) setenv(\"PYLM_TEST_HELPER\", own.dli_fname, 1); }";
+    let helper = build::c_library_named(
+        &lib,
+        "helper",
+        helper,
+        &["-D_GNU_SOURCE", &search, "-ldeepest", "-Wl,-rpath,$ORIGIN"],
+    );
+    let source = named(1, 0, 1) + "int helper(void); int use(void) { return helper(); }";
+    let arguments = [&*search, "-lhelper", "-Wl,-rpath,$ORIGIN/../lib", "-Wl,--allow-shlib-undefined"];
+    let path = build::c_library_named(&plugins, "bad", &source, &arguments);
+    // The system's loader took it with all that it needs: what it lacks is behind that.
+    refused(&path, &[], Code::WrongLayout);
+    let link = folder.path().join("libbad.so");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    refused(&link, &[], Code::WrongLayout);
+
+    let at = PathBuf::from(std::env::var_os("PYLM_TEST_HELPER").unwrap());
+    assert!(at.ends_with("lib/libhelper.so") && !at.starts_with(folder.path()), "{}", at.display());
+    assert_eq!(fs::read(&at).unwrap(), fs::read(&helper).unwrap());
+
+    let bare = build::c_library_named(
+        &plugins,
+        "bare",
+        &(named(1, 0, 1) + "int gone(void); int use(void) { return gone(); }"),
+        &[],
+    );
+    assert!(refused(&bare, &[], Code::NotLinked).contains("$ORIGIN"));
+}
+
+#[test]
+fn a_name_that_nobody_could_call() {
+    for (records, what) in [
+        (&[(1, "bad"), (4, env!("PYLM_HOST_TARGET")), (16, "a.b")][..], "a function named \"a.b\""),
+        (&[(1, "bad"), (4, env!("PYLM_HOST_TARGET")), (16, "")], "a function named \"\""),
+        (&[(1, "\u{1b}[31m"), (4, env!("PYLM_HOST_TARGET"))], "a plugin named \"\\u{1b}[31m\""),
+    ] {
+        let folder = tempdir().unwrap();
+        let size = 32 + records.iter().map(|(_, text)| 6 + text.len()).sum::<usize>();
+        let path = build::c_library(folder.path(), &descriptor(1, 0, 1, size, records));
+        let text = refused(&path, &[], Code::BadName);
+        assert!(text.contains(what), "{text}");
+    }
 }
 
 #[test]

@@ -1,19 +1,25 @@
 //! The messages of pylmd, as bytes: pylm's [`PalmMessage`](palm) and the [records](record) and [batches](batch) of the
-//! native protocol that `docs/protocol.md` specifies.
+//! native protocol that `docs/protocol.md` specifies; and the addresses and names that stand in them, as people write them.
 //!
 //! Everything here is pure: bytes in, values out. No input makes it panic, and decoding copies no payload.
 
+pub mod address;
 pub mod batch;
 pub mod codes;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod name;
 pub mod palm;
 pub mod record;
 pub mod varint;
+pub mod visible;
 
+pub use address::{Address, AddressError, Host, HttpAddress};
 pub use batch::{BatchReader, BatchWriter};
+pub use name::{Name, NameError};
 pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};
 pub use varint::DecodeError;
+pub use visible::{visible, visible_lines};
 
 use std::time::{Duration, Instant};
 

@@ -16,6 +16,9 @@ use crate::ready::Ready;
 /// How long a program may take until it says that it is ready.
 const START: Duration = Duration::from_secs(30);
 
+/// The flags that say where the sockets are.
+const SOCKETS: [&str; 5] = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
+
 /// A running `pylmd`, and where it can be reached.
 pub struct Node {
     /// The process.
@@ -52,8 +55,18 @@ impl Node {
     #[must_use]
     #[track_caller]
     pub fn start_as(profile: Profile, args: &[&str]) -> Self {
-        let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
-        Self::start_at(profile, &addresses.map(|flag| [flag, ANY_PORT]).concat(), args)
+        Self::start_at(profile, &SOCKETS.map(|flag| [flag, ANY_PORT]).concat(), args)
+    }
+
+    /// As [`Node::start`], with every socket at this host.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    #[must_use]
+    #[track_caller]
+    pub fn start_on_host(host: &str, args: &[&str]) -> Self {
+        let any = format!("tcp://{host}:0");
+        Self::start_at(Profile::Debug, &SOCKETS.map(|flag| [flag, &*any]).concat(), args)
     }
 
     /// As [`Node::start`]; its `db` is bound to every address, so that a [`Machine`] reaches it.

@@ -13,6 +13,7 @@
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
 
 mod context;
+mod endpoint;
 mod error;
 mod frame;
 mod kind;
@@ -25,6 +26,7 @@ mod transfer;
 mod tuning;
 
 pub use context::Context;
+pub use endpoint::look_up;
 pub use error::SendError;
 pub use frame::{Frame, Frames};
 pub use kind::SocketKind;

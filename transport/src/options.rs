@@ -76,8 +76,6 @@ pub struct Options {
     pub xpub_manual: bool,
     /// Queue only for connections that are there, not for those still being made.
     pub immediate: bool,
-    /// Accept and make connections over IPv6 too.
-    pub ipv6: bool,
     /// Probe silent TCP connections.
     pub tcp_keepalive: Option<KeepAlive>,
     /// Bytes that libzmq reads or writes at a time; `None` for what was found fastest. A draft option, without effect on
@@ -107,7 +105,6 @@ impl Default for Options {
             xpub_verboser: false,
             xpub_manual: false,
             immediate: false,
-            ipv6: false,
             tcp_keepalive: None,
             batch_size: None,
             security: Security::None,
@@ -136,7 +133,6 @@ impl Options {
         set(zmq_sys::ZMQ_RECONNECT_IVL, milliseconds(self.reconnect_interval))?;
         set(zmq_sys::ZMQ_RECONNECT_IVL_MAX, milliseconds(self.reconnect_interval_max))?;
         set(zmq_sys::ZMQ_IMMEDIATE, self.immediate.into())?;
-        set(zmq_sys::ZMQ_IPV6, self.ipv6.into())?;
         if let Some(limit) = self.max_message_size {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             socket.set_bytes(zmq_sys::ZMQ_MAXMSGSIZE as c_int, &limit.to_ne_bytes())?;

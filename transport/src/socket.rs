@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use zmq_sys::errno;
 
+use crate::endpoint;
 use crate::error::{last_errno, last_error};
 use crate::monitor::{self, Monitor, SharedPair};
 use crate::options::milliseconds;
@@ -79,13 +80,20 @@ impl Socket {
         self.kind
     }
 
-    /// Accepts connections at `endpoint`, and returns where: of `tcp://127.0.0.1:0` the port that was chosen.
+    /// Accepts connections at `endpoint`, and returns where: of `tcp://127.0.0.1:0` the port that was chosen. A host's name is
+    /// looked up, which takes as long as the system's resolver does; that of a network interface is not.
     ///
     /// # Errors
     ///
     /// When the address is taken, not of this host, or malformed.
     pub fn bind(&self, endpoint: &str) -> io::Result<String> {
-        self.at_endpoint(endpoint, zmq_sys::zmq_bind)?;
+        match self.at_endpoint(endpoint, zmq_sys::zmq_bind) {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {
+                let resolved = endpoint::resolved(endpoint)?.ok_or(error)?;
+                self.at_endpoint(&resolved, zmq_sys::zmq_bind)?;
+            }
+            outcome => outcome?,
+        }
         let mut name = vec![0_u8; 1024];
         let len = self.get_bytes(zmq_sys::ZMQ_LAST_ENDPOINT as c_int, &mut name)?;
         name.truncate(len.saturating_sub(1));
@@ -295,6 +303,7 @@ impl Socket {
         endpoint: &str,
         call: unsafe extern "C" fn(*mut c_void, *const std::ffi::c_char) -> c_int,
     ) -> io::Result<()> {
+        self.set_int(zmq_sys::ZMQ_IPV6 as c_int, endpoint::is_ipv6(endpoint).into())?;
         let endpoint = CString::new(endpoint)?;
         // SAFETY: the socket is alive, and the endpoint ends with a zero and is copied.
         match unsafe { call(self.raw.as_ptr(), endpoint.as_ptr()) } {

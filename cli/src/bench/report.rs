@@ -2,6 +2,7 @@
 
 use super::load::{Load, Outcome};
 use indicatif::{DecimalBytes, HumanCount};
+use pylm_protocol::Address;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +14,12 @@ const STEP: f64 = 2.0;
 
 pub(super) struct Report<'a> {
     load: &'a Load,
-    address: &'a str,
+    address: &'a Address,
     outcome: Outcome,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(load: &'a Load, address: &'a str, outcome: Outcome) -> Self {
+    pub(super) fn new(load: &'a Load, address: &'a Address, outcome: Outcome) -> Self {
         Report { load, address, outcome }
     }
 
@@ -49,7 +50,7 @@ impl<'a> Report<'a> {
             .collect();
         json!({
             "function": self.load.function,
-            "address": self.address,
+            "address": self.address.to_string(),
             "clients": self.load.clients,
             "window": self.load.window,
             "size": self.load.size,

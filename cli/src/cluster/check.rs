@@ -5,6 +5,7 @@ use super::finding::{Findings, Place};
 use super::model::{Cluster, Node, Origin, Source, Worker};
 use super::ports;
 use pylm_plugin_host::HookKind;
+use pylm_protocol::Name;
 
 /// Checks everything that does not show while the file is read.
 pub(crate) fn check(cluster: &Cluster, findings: &mut Findings) {
@@ -41,10 +42,9 @@ fn names(cluster: &Cluster, findings: &mut Findings) {
             );
             findings.error("same-name", place(), cause, "give each node that clients call a name of its own");
         }
-        if node.name.is_empty() || node.name.contains(|letter: char| letter == '.' || letter.is_whitespace())
-        {
+        if let Err(error) = Name::callable(&node.name) {
             let cause = format!("no call can have the name `{}` before its dot", node.name);
-            findings.error("wrong-value", place(), cause, "choose one without dots and spaces");
+            findings.error("wrong-value", place(), cause, error.to_string());
         }
     }
     for worker in &cluster.workers {
@@ -141,7 +141,7 @@ fn functions_of_worker(worker: &Worker, findings: &mut Findings) {
 /// Whether those that connect to a node know where it is.
 fn reachable(cluster: &Cluster, at: usize, node: &Node, findings: &mut Findings) {
     let is_sought = cluster.followers(at).next().is_some() || cluster.workers_of(at).next().is_some();
-    if is_sought && node.addresses.0[4].ends_with(":0") {
+    if is_sought && node.addresses.0[4].port() == Some(0) {
         let cause = "the system chooses this port, so that nobody in this file knows it";
         findings.error("wrong-value", node.table.place_of("db"), cause, "write a port, or leave `db` out");
     }

@@ -75,7 +75,7 @@ impl Drawing {
                 match &source.origin {
                     Origin::Node(earlier) => drawing.arrow(id(*earlier), id(at), &source.topic, false),
                     Origin::Elsewhere(address) => {
-                        let elsewhere = drawing.elsewhere(address);
+                        let elsewhere = drawing.elsewhere(&address.to_string());
                         drawing.arrow(elsewhere, id(at), &source.topic, false);
                     }
                 }

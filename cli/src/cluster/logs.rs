@@ -3,6 +3,7 @@
 //! Lines are written by a thread of its own: a reader of standard output that stands still (a terminal on hold, a pager)
 //! must not hold up the programs, which write into pipes. What does not fit in the meantime is left out, and counted.
 
+use pylm_protocol::visible;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -93,7 +94,7 @@ impl Logs {
 
     fn line(&self, program: usize, text: &str) {
         let prefix = self.prefixes.get(program).map_or("", |prefix| prefix);
-        if self.lines.try_send(Some(format!("{prefix}{text}\n"))).is_err() {
+        if self.lines.try_send(Some(format!("{prefix}{}\n", visible(text)))).is_err() {
             self.left_out.fetch_add(1, Relaxed);
         }
     }

@@ -5,6 +5,7 @@ use super::keys::{NODE, TOP, WORKER, nearest};
 use super::offer::{Look, Offer};
 use super::ports;
 use super::table::{Item, Reader, Table, in_order};
+use pylm_protocol::Address;
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
@@ -57,7 +58,7 @@ pub(crate) enum Origin {
     /// The node with this place among the nodes.
     Node(usize),
     /// A node that is not in this file, by the address of its db socket.
-    Elsewhere(String),
+    Elsewhere(Address),
 }
 
 impl Cluster {
@@ -164,11 +165,20 @@ fn tables(reader: &mut Reader<'_>, file: &DeTable<'_>, kind: &str) -> Vec<Table>
 fn source(entry: &Item, nodes: &[Node], findings: &mut Findings) -> Option<Source> {
     let place = entry.place.clone();
     if let Some((topic, address)) = entry.text.split_once('=') {
-        return Some(Source {
-            topic: topic.to_owned(),
-            origin: Origin::Elsewhere(address.to_owned()),
-            place,
-        });
+        return match Address::of_peer(address) {
+            Ok(address) => {
+                Some(Source { topic: topic.to_owned(), origin: Origin::Elsewhere(address), place })
+            }
+            Err(error) => {
+                findings.error(
+                    "wrong-value",
+                    place,
+                    error.cause(),
+                    format!("write it as in {topic}={}", error.example()),
+                );
+                None
+            }
+        };
     }
     let (topic, node) = match entry.text.rsplit_once('@') {
         Some((topic, node)) => (Some(topic), node),

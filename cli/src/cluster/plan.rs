@@ -53,7 +53,7 @@ pub(crate) fn plan(cluster: &Cluster) -> Vec<Program> {
             let numbered = |name: &str| if count > 1 { format!("{name}-{number}") } else { name.to_owned() };
             let mut args =
                 vec![flag("name", numbered(worker.table.text("name").unwrap_or(&worker.table.name)))];
-            args.extend(worker.node.map(|node| flag("db", cluster.nodes[node].addresses.db())));
+            args.extend(worker.node.map(|node| flag("db", cluster.nodes[node].addresses.db().to_string())));
             args.extend(settings(cluster, &worker.table, &worker.offer));
             programs.push(Program {
                 name: numbered(&worker.table.name),
@@ -70,7 +70,9 @@ pub(crate) fn plan(cluster: &Cluster) -> Vec<Program> {
 fn node_program(cluster: &Cluster, node: &Node) -> Program {
     let mut args = vec![flag("name", &*node.name)];
     args.extend(node.table.text("host").or(cluster.top.text("host")).map(|host| flag("host", host)));
-    args.extend(SOCKETS.iter().zip(&node.addresses.0).map(|(socket, address)| flag(socket, &**address)));
+    args.extend(
+        SOCKETS.iter().zip(&node.addresses.0).map(|(socket, address)| flag(socket, address.to_string())),
+    );
     let mut after = Vec::new();
     for Source { topic, origin, .. } in &node.sources {
         let address = match origin {

@@ -5,7 +5,9 @@
 
 use super::finding::{Findings, Place};
 use super::table::Table;
+use pylm_protocol::{Address, AddressError, Host, HttpAddress};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 /// The sockets of a node, in the order of their ports.
 pub(crate) const SOCKETS: [&str; 5] = ["pull", "pub", "worker-pull", "worker-push", "db"];
@@ -17,26 +19,19 @@ const OTHERS: [&str; 2] = ["http", "gateway"];
 const FIRST: u64 = 5555;
 
 /// The addresses of a node's sockets, in the order of [`SOCKETS`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Addresses(pub(crate) [String; 5]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Addresses(pub(crate) [Address; 5]);
 
 impl Addresses {
     /// Where the node's cache service, and all native traffic, is reached from this machine.
-    pub(crate) fn db(&self) -> String {
-        let address = &self.0[4];
-        let wildcard =
-            ["0.0.0.0", "*"].iter().find_map(|host| address.strip_prefix(&format!("tcp://{host}:")));
-        match (wildcard, address.strip_prefix("tcp://[::]:")) {
-            (Some(port), _) => format!("tcp://127.0.0.1:{port}"),
-            (None, Some(port)) => format!("tcp://[::1]:{port}"),
-            (None, None) => address.clone(),
-        }
+    pub(crate) fn db(&self) -> Address {
+        self.0[4].local()
     }
 }
 
 /// Gives every node its addresses.
 pub(crate) fn assign(top: &Table, nodes: &[Table], findings: &mut Findings) -> Vec<Addresses> {
-    let given: Vec<u64> = nodes.iter().flat_map(bound).filter_map(|(_, address)| port(address)).collect();
+    let given: Vec<u64> = nodes.iter().flat_map(bound).filter_map(|(_, address)| port(&address)).collect();
     let mut next = top.number("ports").unwrap_or(FIRST).min(65_536);
     let mut assigned = Vec::new();
     for node in nodes {
@@ -47,10 +42,12 @@ pub(crate) fn assign(top: &Table, nodes: &[Table], findings: &mut Findings) -> V
             }
             next = block + 5;
         }
-        let host = node.text("host").or(top.text("host")).unwrap_or("127.0.0.1");
+        let named = if node.text("host").is_some() { node } else { top };
+        let host = read(named, "host", findings).unwrap_or_else(Host::loopback);
         assigned.push(Addresses(std::array::from_fn(|place| {
-            let automatic = || format!("tcp://{host}:{}", block + place as u64);
-            node.text(SOCKETS[place]).map_or_else(automatic, str::to_owned)
+            // Blocks that do not fit are found below.
+            let port = u16::try_from(block + place as u64).unwrap_or(0);
+            read(node, SOCKETS[place], findings).unwrap_or_else(|| Address::tcp(&host, port))
         })));
     }
     if top.number("ports") == Some(0) || next > 65_536 {
@@ -60,11 +57,24 @@ pub(crate) fn assign(top: &Table, nodes: &[Table], findings: &mut Findings) -> V
     assigned
 }
 
+/// A host or an address that a table gives itself, if it is one.
+fn read<T: FromStr<Err = AddressError>>(table: &Table, key: &str, findings: &mut Findings) -> Option<T> {
+    let outcome = table.text(key)?.parse();
+    outcome
+        .map_err(|error: AddressError| {
+            let remedy = format!("write it as in {}", error.example());
+            findings.error("wrong-value", table.place_of(key), error.cause(), remedy);
+        })
+        .ok()
+}
+
 /// An address on which a program of the cluster listens.
 struct Bound {
     program: Place,
     place: Place,
-    address: String,
+    address: Address,
+    /// As it is written.
+    text: String,
 }
 
 /// Finds programs that would listen at the same place.
@@ -74,19 +84,21 @@ pub(crate) fn check(nodes: &[(&Table, &Addresses)], workers: &[&Table], findings
         for (socket, address) in SOCKETS.iter().zip(&addresses.0) {
             let key = format!("{}.{socket}", table.place.key);
             let place = Place { key, ..table.place_of(socket) };
-            all.push(Bound { program: table.place.clone(), place, address: address.clone() });
+            let (address, text) = (address.clone(), address.to_string());
+            all.push(Bound { program: table.place.clone(), place, address, text });
         }
     }
     let tables = nodes.iter().map(|(table, _)| *table).chain(workers.iter().copied());
     for (table, key) in tables.flat_map(|table| OTHERS.map(|key| (table, key))) {
-        if let Some(address) = table.text(key) {
+        if let Some(HttpAddress { host, port }) = read(table, key, findings) {
             let (program, place) = (table.place.clone(), table.place_of(key));
-            all.push(Bound { program, place, address: address.to_owned() });
+            let text = table.text(key).unwrap_or_default().to_owned();
+            all.push(Bound { program, place, address: Address::Tcp { host, port }, text });
         }
     }
     for (at, bound) in all.iter().enumerate() {
         if let Some(other) = all[..at].iter().find(|other| clash(&other.address, &bound.address)) {
-            let cause = format!("{} is taken by {}", bound.address, other.place.key);
+            let cause = format!("{} is taken by {}", bound.text, other.place.key);
             findings.error("same-port", bound.place.clone(), cause, "give one of the two another port");
         }
     }
@@ -96,7 +108,7 @@ pub(crate) fn check(nodes: &[(&Table, &Addresses)], workers: &[&Table], findings
         for bound in taken.filter(|bound| port(&bound.address).is_some_and(|port| peers.contains(&port))) {
             let (first, last) = (peers.start(), peers.end());
             let cause =
-                format!("{} lies in the peer ports of {}, {first}-{last}", bound.address, table.place.key);
+                format!("{} lies in the peer ports of {}, {first}-{last}", bound.text, table.place.key);
             findings.error(
                 "same-port",
                 bound.place.clone(),
@@ -107,13 +119,17 @@ pub(crate) fn check(nodes: &[(&Table, &Addresses)], workers: &[&Table], findings
     }
 }
 
-/// The addresses that a table gives itself.
-fn bound(table: &Table) -> impl Iterator<Item = (&'static str, &str)> {
-    SOCKETS.into_iter().chain(OTHERS).filter_map(|key| Some((key, table.text(key)?)))
+/// The addresses that a table gives itself, as far as they are some.
+fn bound(table: &Table) -> impl Iterator<Item = (&'static str, Address)> {
+    SOCKETS.into_iter().chain(OTHERS).filter_map(|key| {
+        let text = table.text(key)?;
+        let http = || text.parse().ok().map(|HttpAddress { host, port }| Address::Tcp { host, port });
+        Some((key, text.parse().ok().or_else(http)?))
+    })
 }
 
 /// The ports that a node keeps for pylm peers: those of the file, or else, as `pylmd` does, those that follow from its db.
-fn peer_ports(table: &Table, db: &str) -> Option<RangeInclusive<u64>> {
+fn peer_ports(table: &Table, db: &Address) -> Option<RangeInclusive<u64>> {
     if let Some(given) = table.text("peer-ports") {
         let (first, last) = given.split_once('-')?;
         return Some(first.parse().ok()?..=last.parse().ok()?);
@@ -122,23 +138,15 @@ fn peer_ports(table: &Table, db: &str) -> Option<RangeInclusive<u64>> {
     Some(first..=first + 63)
 }
 
-fn port(address: &str) -> Option<u64> {
-    address.rsplit_once(':')?.1.parse().ok()
+fn port(address: &Address) -> Option<u64> {
+    address.port().map(u64::from)
 }
 
 /// Whether two programs cannot both listen there.
-fn clash(one: &str, other: &str) -> bool {
-    let split = |address: &str| {
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-        let host = host.rsplit_once("//").map_or(host, |parts| parts.1);
-        (if host == "localhost" { "127.0.0.1" } else { host }.to_owned(), port.to_owned())
-    };
-    let ((one_host, one_port), (other_host, other_port)) = (split(one), split(other));
-    let is_wildcard = |host: &str| matches!(host, "0.0.0.0" | "*" | "[::]" | "");
-    if one.starts_with("ipc:") || other.starts_with("ipc:") {
-        return one == other;
-    }
-    one_port == other_port
-        && one_port != "0"
-        && (one_host == other_host || is_wildcard(&one_host) || is_wildcard(&other_host))
+fn clash(one: &Address, other: &Address) -> bool {
+    let (Some(host), Some(other_host)) = (one.host(), other.host()) else { return one == other };
+    let name = |host: &Host| if host.as_str() == "localhost" { Host::loopback() } else { host.clone() };
+    one.port() == other.port()
+        && one.port() != Some(0)
+        && (name(host) == name(other_host) || host.is_wildcard() || other_host.is_wildcard())
 }

@@ -9,6 +9,7 @@ use pylm_plugin_host::{
     ApiVersion, Descriptor, FunctionInfo, HookInfo, HookKind, LoadError, Origin, PanicStrategy, Search,
     SettingInfo,
 };
+use pylm_protocol::Address;
 use std::path::{Path, PathBuf};
 
 /// Plugins that are named for what they have: `f`, `g` and `fg` functions, the others hooks.
@@ -190,7 +191,8 @@ fn nodes_that_meet_on_a_port_or_a_name_are_found() {
             "c:7: error: node.b.http: 127.0.0.1:7000 is taken by node.b.db; give one of the two another port",
             "c:10: error: node.c.pull: tcp://127.0.0.1:30176 lies in the peer ports of node.a, 30176-30239; choose another \
              port, or other `peer-ports`",
-            "c:12: error: node.d.name: no call can have the name `d.e` before its dot; choose one without dots and spaces",
+            "c:12: error: node.d.name: no call can have the name `d.e` before its dot; '.' cannot stand in a call, SERVER.FUNCTION; use \
+             letters, digits, - and _, and no - at the beginning",
             "c:14: error: worker.a: a node is called `a` too, so that their logs look alike; rename one of the two tables",
         ],
     );
@@ -214,7 +216,11 @@ fn blocks_of_ports_leave_out_those_that_are_given() {
     let (cluster, _) = read(
         "ports = 7000\n[node.z]\n[node.y]\nhttp = '127.0.0.1:7007'\n[node.x]\npull = 'tcp://h:1'\nhost = 'h'",
     );
-    let addresses: Vec<_> = cluster.nodes.iter().map(|node| node.addresses.0.join(" ")).collect();
+    let addresses: Vec<_> = cluster
+        .nodes
+        .iter()
+        .map(|node| node.addresses.0.each_ref().map(Address::to_string).join(" "))
+        .collect();
     let block = |first: u16| {
         (first..first + 5).map(|port| format!("tcp://127.0.0.1:{port}")).collect::<Vec<_>>().join(" ")
     };

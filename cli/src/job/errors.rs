@@ -4,6 +4,7 @@ use crate::arguments::{Format, StreamArguments};
 use crate::failure::Failure;
 use crate::job::output::Output;
 use indicatif::ProgressBar;
+use pylm_protocol::visible;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -101,7 +102,7 @@ impl Errors {
         let more = if self.count == TOLD { "\npylm: further failed messages are only counted" } else { "" };
         let tell = || {
             // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(io::stderr(), "pylm: {what}{more}");
+            let _ = writeln!(io::stderr(), "pylm: {}{more}", visible(&what.to_string()));
         };
         match &self.bar {
             Some(bar) => bar.suspend(tell),

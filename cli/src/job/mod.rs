@@ -15,12 +15,12 @@ use pylm_client::blocking::Client;
 
 /// Connects to the node.
 pub(crate) fn connect(node: &NodeArguments) -> Result<Client, Failure> {
-    let options = ClientOptions::new(&*node.db)
+    let options = ClientOptions::new(node.db.to_string())
         .name("pylm")
         .software(concat!("pylm ", env!("CARGO_PKG_VERSION")))
         .patience(node.wait.into());
     Ok(Client::connect(match &node.session {
-        Some(session) => options.session(session),
+        Some(session) => options.session(&**session),
         None => options,
     })?)
 }

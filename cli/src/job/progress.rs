@@ -2,6 +2,7 @@
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use pylm_client::Status;
+use pylm_protocol::visible;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ impl Progress {
     fn tell(&self, what: &str) {
         let tell = || {
             // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(io::stderr(), "pylm: {what}");
+            let _ = writeln!(io::stderr(), "pylm: {}", visible(what));
         };
         match &self.bar {
             Some(bar) => bar.suspend(tell),

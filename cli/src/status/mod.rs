@@ -15,6 +15,7 @@ use crate::job::connect;
 use check::{Verdict, verdict};
 use pylm_client::Uuid;
 use pylm_client::blocking::Client;
+use pylm_protocol::visible_lines;
 use snapshot::{Snapshot, json, parsed};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -56,5 +57,5 @@ pub(crate) fn job_named(client: &Client, beginning: &str) -> Result<Uuid, Failur
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    written(writeln!(io::stdout(), "{}", text.trim_end()))
+    written(writeln!(io::stdout(), "{}", visible_lines(text.trim_end())))
 }

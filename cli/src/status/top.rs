@@ -7,6 +7,7 @@ use crate::interrupt::Interrupts;
 use crate::job::{connect, stream};
 use pylm_client::Status;
 use pylm_client::blocking::Client;
+use pylm_protocol::visible;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -140,7 +141,7 @@ fn screen(past: &Past, is_lost: bool, columns: usize, rows: usize) -> String {
     let mut text = String::from("\x1b[H");
     let lines = lines(past, is_lost);
     for (place, (style, line)) in lines.iter().take(rows - 1).enumerate() {
-        let line: String = line.chars().take(columns).collect();
+        let line: String = visible(line).to_string().chars().take(columns).collect();
         let end = if place + 1 == lines.len().min(rows - 1) { "" } else { "\r\n" };
         let _ = write!(text, "{style}{line}{PLAIN}\x1b[K{end}");
     }

@@ -3,6 +3,7 @@
 use super::{ControlError, start};
 use crate::node::Onlooker;
 use clap::Args;
+use pylm_protocol::HttpAddress;
 use pylm_units::TimeSpan;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 pub struct ControlFlags {
     /// Serve /health, /ready, /metrics, /status and a dashboard over HTTP at this address; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT")]
-    http: Option<String>,
+    http: Option<HttpAddress>,
     /// For how long messages at hosts may give neither result nor end before the node counts as stuck
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = TimeSpan::positive)]
     stuck_after: TimeSpan,
@@ -25,7 +26,7 @@ impl ControlFlags {
     /// # Errors
     /// When the address cannot be bound, or the system has no thread to give.
     pub(crate) fn start(&self, onlooker: Onlooker) -> Result<Option<SocketAddr>, ControlError> {
-        self.http.as_deref().map(|address| start(address, onlooker)).transpose()
+        self.http.as_ref().map(|address| start(address, onlooker)).transpose()
     }
 
     /// For how long work at hosts may stand still.

@@ -11,7 +11,9 @@ mod view;
 
 pub use flags::ControlFlags;
 
+use crate::binding::remedy;
 use crate::node::Onlooker;
+use pylm_protocol::HttpAddress;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -22,10 +24,10 @@ use view::View;
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Its address could not be bound.
-    #[error("cannot listen at {address}; give --http a free HOST:PORT of this machine")]
+    #[error("cannot listen at --http {address}; {}", remedy(source))]
     Bind {
         /// The address as it was given.
-        address: String,
+        address: HttpAddress,
         /// What the system says.
         source: io::Error,
     },
@@ -38,16 +40,15 @@ pub enum ControlError {
 ///
 /// # Errors
 /// When the address cannot be bound, or the system has no thread to give.
-fn start(address: &str, onlooker: Onlooker) -> Result<SocketAddr, ControlError> {
+fn start(address: &HttpAddress, onlooker: Onlooker) -> Result<SocketAddr, ControlError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ControlError::Thread)?;
     let bind = async {
-        let listener = TcpListener::bind(address).await?;
+        let listener = TcpListener::bind(address.to_string()).await?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    let (listener, bound) = runtime
-        .block_on(bind)
-        .map_err(|source| ControlError::Bind { address: address.to_owned(), source })?;
+    let (listener, bound) =
+        runtime.block_on(bind).map_err(|source| ControlError::Bind { address: address.clone(), source })?;
     let routes = pages::routes(View::new(onlooker));
     std::thread::Builder::new()
         .name("control".into())

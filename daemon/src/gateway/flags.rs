@@ -2,6 +2,7 @@
 
 use super::{Gateway, GatewayConfig, GatewayError};
 use clap::Args;
+use pylm_protocol::HttpAddress;
 use pylm_units::TimeSpan;
 
 /// The flags of `pylmd` that are about its gateway.
@@ -10,7 +11,7 @@ use pylm_units::TimeSpan;
 pub struct GatewayFlags {
     /// Offer functions over HTTP at this address, as /FUNCTION and /SERVER.FUNCTION; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT")]
-    gateway: Option<String>,
+    gateway: Option<HttpAddress>,
     /// How long a call over HTTP may take; a caller may ask for less with the header Pylm-Timeout; 0: no limit
     #[arg(long, value_name = "TIME", default_value = "1m")]
     gateway_timeout: TimeSpan,

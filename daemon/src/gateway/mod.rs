@@ -16,9 +16,11 @@ mod target;
 
 pub use flags::GatewayFlags;
 
+use crate::binding::remedy;
 use crate::service::Stop;
 use call::Calls;
 use pylm_client::{Client, ClientOptions, Status};
+use pylm_protocol::HttpAddress;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,8 +38,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What a gateway is told before it starts.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
-    /// Where it listens: `HOST:PORT`.
-    pub address: String,
+    /// Where it listens.
+    pub address: HttpAddress,
     /// The node's name, which `_` stands for.
     pub node: String,
     /// The node's db socket.
@@ -54,10 +56,10 @@ pub struct GatewayConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Its address could not be bound.
-    #[error("cannot listen at {address}; give --gateway a free HOST:PORT of this machine")]
+    #[error("cannot listen at --gateway {address}; {}", remedy(source))]
     Bind {
         /// The address as it was given.
-        address: String,
+        address: HttpAddress,
         /// What the system says.
         source: io::Error,
     },
@@ -105,7 +107,7 @@ impl Gateway {
             .map_err(GatewayError::Threads)?;
         let (stage, stages) = watch::channel(Stage::Open);
         let (listener, address, clients) = runtime.block_on(async {
-            let listener = connections::bind(&config.address)
+            let listener = connections::bind(&config.address.to_string())
                 .await
                 .map_err(|source| GatewayError::Bind { address: config.address.clone(), source })?;
             let address = listener

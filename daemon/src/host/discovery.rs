@@ -6,8 +6,9 @@ use super::life::Life;
 use crate::supervisor::Backoff;
 use pylm_protocol::{DISCOVERY_KEY, MAJOR};
 use pylm_transport::Context;
+use std::thread;
 use std::time::{Duration, Instant};
-use tracing::info;
+use tracing::{info, warn};
 
 /// The patience with the first request, which grows with each that follows.
 const FIRST_PATIENCE: Duration = Duration::from_millis(500);
@@ -43,9 +44,22 @@ pub(super) fn discover(
         if reported.is_none_or(|reported| reported.elapsed() >= REPORT) {
             reported = Some(Instant::now());
             info!(db = address, "nobody answers yet");
+            tell_whether_found(address.to_owned());
         }
     }
     Ok(None)
+}
+
+/// Looks the node's host up, which may take longer than this host may be silent. A node need not be there yet, and neither need its
+/// name.
+fn tell_whether_found(address: String) {
+    let look = move || {
+        if let Err(error) = pylm_transport::look_up(&address) {
+            warn!(db = address, %error, "the host of the node is not found");
+        }
+    };
+    // Where there is no thread, the next report is soon enough.
+    let _ = thread::Builder::new().name("resolver".into()).spawn(look);
 }
 
 fn server(version: &[u8]) -> Result<Server, HostError> {

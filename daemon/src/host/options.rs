@@ -3,6 +3,7 @@
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::Parser;
+use pylm_protocol::{Address, HttpAddress, Name};
 use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,18 +16,18 @@ use std::str::FromStr;
 #[command(name = "pylm-worker", version)]
 pub struct WorkerOptions {
     /// Where the node's cache service is: the only address that is needed, as in tcp://127.0.0.1:5559
-    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["http", "completions", "man"])]
-    pub db: Option<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = Address::of_peer, required_unless_present_any = ["http", "completions", "man"])]
+    pub db: Option<Address>,
     /// In place of --db: listen here, as in 127.0.0.1:8888, and answer calls over HTTP as pylm's web workers do. Each is the
     /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]
-    pub http: Option<String>,
+    pub http: Option<HttpAddress>,
     /// A plugin: a path, a file name or a bare name. Can be given many times: functions add up
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<PathBuf>,
     /// This host's name, in logs and for functions [default: worker-HOST-PID]
-    #[arg(long)]
-    pub name: Option<String>,
+    #[arg(long, value_parser = Name::shown)]
+    pub name: Option<Name>,
     /// How many messages are worked on at the same time [default: the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub slots: Option<u16>,

@@ -58,7 +58,7 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         Ok(set) => set,
         Err(error) => return fail(WRONG_USAGE, error),
     };
-    let name = options.name.unwrap_or_else(default_name);
+    let name = options.name.map_or_else(default_name, String::from);
     let slots = options.slots.map_or_else(cores, usize::from);
     let functions = set.functions().cloned().collect();
     let served = match options.http {
@@ -73,7 +73,7 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         }
         .serve(),
         None => {
-            let db = options.db.unwrap_or_default();
+            let db = options.db.map(|db| db.to_string()).unwrap_or_default();
             let grace = options.grace.into();
             let (limit_bytes, spin) = (options.limit_bytes.bytes(), options.spin.into());
             Host { db, name, slots, limit_bytes, grace, spin, functions }.serve(Life::begin)
@@ -96,7 +96,7 @@ fn supervise(options: &WorkerOptions) -> ExitCode {
 }
 
 fn supervise_child(options: &WorkerOptions) -> io::Result<Ended> {
-    let name = options.name.clone().unwrap_or_else(default_name);
+    let name = options.name.clone().map_or_else(default_name, String::from);
     let mut args: Vec<OsString> = vec!["--supervised".into()];
     args.extend(std::env::args_os().skip(1));
     if options.name.is_none() {

@@ -4,14 +4,18 @@ mod lines;
 
 use clap::{Args, ValueEnum};
 use lines::Lines;
-use std::fmt::Display;
+use pylm_protocol::{visible, visible_lines};
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::process;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// The lines of this process, up to 1 MiB of them.
 static LINES: Lines = Lines::new(1 << 20);
@@ -60,6 +64,18 @@ pub enum LogError {
     Thread(#[from] io::Error),
 }
 
+/// Writes a field of a line: names and texts of peers and plugins neither move a terminal's cursor nor begin lines of their own.
+fn field(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(line, "{}", visible(&text)),
+        name if line.has_ansi_escapes() => {
+            write!(line, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{}", visible(&text))
+        }
+        name => write!(line, "{}={}", name.trim_start_matches("r#"), visible(&text)),
+    }
+}
+
 /// Starts the log of this process.
 ///
 /// # Errors
@@ -68,6 +84,7 @@ pub fn start(options: &LogOptions) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|why| LogError::Filter { filter: options.log.clone(), why })?;
     let log = tracing_subscriber::fmt()
+        .fmt_fields(debug_fn(field).delimited(" "))
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(|| &LINES)
@@ -91,7 +108,7 @@ pub fn start(options: &LogOptions) -> Result<(), LogError> {
 
 /// Tells on standard error, behind what was logged, why `program` ends.
 pub fn last_words(program: &str, why: impl Display) {
-    let line = format!("{program}: {why}\n");
+    let line = format!("{program}: {}\n", visible_lines(&why.to_string()));
     match STARTED.get() {
         Some(()) => LINES.push(line.as_bytes()),
         // Nobody is left to tell where standard error is closed.

@@ -1,6 +1,7 @@
 //! What a node is told before it starts.
 
 use pylm_plugin_host::PluginSet;
+use pylm_protocol::{Address, Host};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,7 @@ pub struct From {
     /// What is followed: the name of an earlier node, or a topic that its route hooks give.
     pub topic: String,
     /// The address of that node's cache service.
-    pub address: String,
+    pub address: Address,
 }
 
 /// The settings of a node; the flags of `pylmd` say the same.
@@ -20,17 +21,17 @@ pub struct NodeConfig {
     /// Its name.
     pub name: String,
     /// The host that peers are told in place of a wildcard.
-    pub advertise: Option<String>,
+    pub advertise: Option<Host>,
     /// pylm clients push messages here.
-    pub pull: String,
+    pub pull: Address,
     /// pylm clients subscribe here.
-    pub pub_: String,
+    pub pub_: Address,
     /// pylm workers push results here.
-    pub worker_pull: String,
+    pub worker_pull: Address,
     /// pylm workers pull messages here.
-    pub worker_push: String,
+    pub worker_push: Address,
     /// The cache service, and native peers.
-    pub db: String,
+    pub db: Address,
     /// Ports for sockets of their own for pylm peers.
     pub peer_ports: PeerPorts,
     /// The earlier nodes that it follows.

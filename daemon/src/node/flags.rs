@@ -10,6 +10,7 @@ use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::{Parser, ValueEnum};
 use pylm_plugin_host::PluginSet;
+use pylm_protocol::{Address, Host, Name};
 use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
 
@@ -62,13 +63,13 @@ pub struct Flags {
     /// Take messages from an earlier node: its name, or a topic that its route hooks give, and the address of its --db; can be
     /// repeated
     #[arg(long, value_name = "TOPIC=DB_ADDRESS", value_parser = from, help_heading = "Kind of node")]
-    from: Vec<From>,
+    pub(super) from: Vec<From>,
     /// Send results on to the nodes that follow this one's name, not to the client
     #[arg(long, help_heading = "Kind of node")]
     pipelined: bool,
     /// The name of the node, which pylm clients check
-    #[arg(long, default_value = "server")]
-    pub(super) name: String,
+    #[arg(long, value_parser = Name::callable, default_value = "server")]
+    pub(super) name: Name,
     /// Keep accepted messages, results that were not taken, and the cache in this folder, so that they survive a crash
     #[arg(long, value_name = "FOLDER")]
     journal: Option<PathBuf>,
@@ -78,25 +79,25 @@ pub struct Flags {
 
     /// The host on which sockets are bound that no flag gives an address of their own
     #[arg(long, default_value = "127.0.0.1", help_heading = "Addresses")]
-    host: String,
+    host: Host,
     /// The host that peers are told to connect to, where --host is a wildcard
     #[arg(long, value_name = "HOST", help_heading = "Addresses")]
-    advertise: Option<String>,
+    advertise: Option<Host>,
     /// Where pylm clients push messages [default: tcp://HOST:5555]
     #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
-    pull: Option<String>,
+    pull: Option<Address>,
     /// Where pylm clients subscribe to results [default: tcp://HOST:5556]
     #[arg(long = "pub", value_name = "ADDRESS", help_heading = "Addresses")]
-    pub_: Option<String>,
+    pub_: Option<Address>,
     /// Where pylm workers push results [default: tcp://HOST:5557]
     #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
-    worker_pull: Option<String>,
+    worker_pull: Option<Address>,
     /// Where pylm workers pull messages [default: tcp://HOST:5558]
     #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
-    worker_push: Option<String>,
+    worker_push: Option<Address>,
     /// The cache service, and all of a native peer's traffic [default: tcp://HOST:5559]
     #[arg(long, value_name = "ADDRESS", help_heading = "Addresses")]
-    db: Option<String>,
+    db: Option<Address>,
     /// Ports for sockets of their own for pylm peers: FIRST-LAST [default: 64 ports that follow from --db's]
     #[arg(long, value_name = "FIRST-LAST", value_parser = peer_ports, help_heading = "Addresses")]
     peer_ports: Option<PeerPorts>,
@@ -137,12 +138,12 @@ pub struct Flags {
     #[arg(long, value_name = "KIND", default_value = "error", help_heading = "pylm workers")]
     pylm_zero: Zero,
     /// A function that pylm workers have; without any, they get all that no native worker host offers; can be repeated
-    #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
-    pylm_functions: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = Name::callable, help_heading = "pylm workers")]
+    pylm_functions: Vec<Name>,
     /// A function of which pylm workers give exactly one result for each message, so that it ends its message at once; can be
     /// repeated
-    #[arg(long, value_name = "NAME", help_heading = "pylm workers")]
-    pylm_single: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = Name::callable, help_heading = "pylm workers")]
+    pylm_single: Vec<Name>,
     /// How many pylm workers a message may take with it before it fails
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..), help_heading = "pylm workers")]
     pylm_attempts: u32,
@@ -190,23 +191,22 @@ fn peer_ports(text: &str) -> Result<PeerPorts, String> {
 }
 
 fn from(text: &str) -> Result<From, String> {
-    match text.split_once('=') {
-        Some((topic, address)) if !topic.is_empty() && address.contains("://") => {
-            Ok(From { topic: topic.to_owned(), address: address.to_owned() })
-        }
-        _ => Err("give a topic and an address, as in first=tcp://127.0.0.1:5559".into()),
-    }
+    let form = || "give a topic and an address, as in first=tcp://127.0.0.1:5559";
+    let (topic, address) = text.split_once('=').ok_or_else(form)?;
+    let topic = Name::shown(topic).map_err(|error| error.to_string())?;
+    let address = Address::of_peer(address).map_err(|error| error.to_string())?;
+    Ok(From { topic: topic.into(), address })
 }
 
 impl Flags {
     /// What the node is told.
     pub(super) fn node(&self, plugins: PluginSet) -> NodeConfig {
-        let address = |given: &Option<String>, port: u16| {
-            given.clone().unwrap_or_else(|| format!("tcp://{}:{port}", self.host))
+        let address = |given: &Option<Address>, port: u16| {
+            given.clone().unwrap_or_else(|| Address::tcp(&self.host, port))
         };
         let db = address(&self.db, 5559);
         NodeConfig {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             advertise: self.advertise.clone(),
             pull: address(&self.pull, 5555),
             pub_: address(&self.pub_, 5556),
@@ -226,10 +226,11 @@ impl Flags {
             journal: self.journal.clone(),
             keep: self.keep.into(),
             stuck_after: self.control.stuck_after(),
-            pylm_functions: (!self.pylm_functions.is_empty()).then(|| self.pylm_functions.clone()),
+            pylm_functions: (!self.pylm_functions.is_empty())
+                .then(|| self.pylm_functions.iter().map(Name::to_string).collect()),
             spin: self.spin.into(),
             zero_is_error: self.pylm_zero == Zero::Error,
-            pylm_single: self.pylm_single.clone(),
+            pylm_single: self.pylm_single.iter().map(Name::to_string).collect(),
             pylm_attempts: self.pylm_attempts,
             pylm_silence: self.pylm_silence.into(),
             plugins,

@@ -3,8 +3,11 @@
 use super::bounds::HOST_BYTES;
 use super::flags::Flags;
 use super::running::{Command, Node, StartError};
+use super::sockets::BindError;
+use crate::binding::is_not_here;
+use crate::control::ControlError;
 use crate::gate;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, GatewayError};
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, plugins};
 use crate::logging;
 use crate::service::{self, Stop};
@@ -63,11 +66,23 @@ fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             logging::last_words(PROGRAM, format_args!("{error:#}"));
-            match error.downcast_ref() {
-                Some(StartError::Journal(_)) => ExitCode::from(WRONG_USAGE),
-                _ => ExitCode::FAILURE,
-            }
+            if is_wrong_usage(&error) { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Whether the next attempt will fail too, unless something is told otherwise.
+fn is_wrong_usage(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(StartError::Journal(_)) => return true,
+        Some(StartError::Bind(BindError::Address { why, .. })) => return is_not_here(why),
+        _ => {}
+    }
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ControlError::Bind { source, .. }), _) | (_, Some(GatewayError::Bind { source, .. })) => {
+            is_not_here(source)
+        }
+        _ => false,
     }
 }
 
@@ -104,6 +119,7 @@ impl Flags {
         let offers = !functions.is_empty();
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
+        self.look_up_earlier_nodes();
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
         let http = self.control.start(node.onlooker())?;
@@ -127,7 +143,7 @@ impl Flags {
         self.start_http_workers(&node.local_db)?;
         gate::has_room()?;
         tracing::info!(
-            name = self.name,
+            name = &*self.name,
             plugins = names.join(","),
             db = addresses.db,
             pull = addresses.pull,
@@ -147,10 +163,19 @@ impl Flags {
         self.watch(node, workers, inline, gateway)
     }
 
+    /// Nodes that are followed need not be there yet, and neither need their names.
+    fn look_up_earlier_nodes(&self) {
+        for from in &self.from {
+            if let Err(error) = pylm_transport::look_up(&from.address.to_string()) {
+                tracing::warn!(from = %from.address, %error, "the host of an earlier node is not found, and tried again");
+            }
+        }
+    }
+
     fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
         let workers = LocalWorkers {
             count: usize::from(self.workers),
-            node: self.name.clone(),
+            node: self.name.to_string(),
             db: db.to_owned(),
             plugins,
             settings: self.set.clone(),

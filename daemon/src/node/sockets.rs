@@ -2,6 +2,8 @@
 
 use super::bounds::{FRAME_OVERHEAD, GREETING, HIGH_WATER_MARK, PYLM_FRAME};
 use super::config::NodeConfig;
+use crate::binding::remedy;
+use pylm_protocol::{Address, Host};
 use pylm_transport::{Context, Options, Socket, SocketKind};
 use std::io;
 
@@ -9,14 +11,12 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// One address cannot be bound.
-    #[error(
-        "cannot bind --{flag} {address}: {why}; choose another address, or end the program that has this one"
-    )]
+    #[error("cannot bind --{flag} {address}: {why}; {}", remedy(why))]
     Address {
         /// The flag that names it.
         flag: &'static str,
         /// The address.
-        address: String,
+        address: Address,
         /// Why.
         why: io::Error,
     },
@@ -61,7 +61,7 @@ pub fn bind(
     kind: SocketKind,
     config: &NodeConfig,
     flag: &'static str,
-    address: &str,
+    address: &Address,
 ) -> Result<Bound, BindError> {
     let mut options = options(config);
     if kind == SocketKind::Xpub {
@@ -72,24 +72,21 @@ pub fn bind(
         options.max_message_size = Some(PYLM_FRAME.max(config.max_message + FRAME_OVERHEAD));
     }
     let socket = context.socket(kind, &options)?;
-    let endpoint =
-        socket.bind(address).map_err(|why| BindError::Address { flag, address: address.to_owned(), why })?;
-    let local = endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
-    Ok(Bound { socket, address: advertised(&endpoint, config.advertise.as_deref()), local })
+    let endpoint = socket.bind(&address.to_string());
+    let endpoint = endpoint.map_err(|why| BindError::Address { flag, address: address.clone(), why })?;
+    // libzmq names what it has bound as it would be asked for it.
+    let bound = endpoint.parse().unwrap_or_else(|_| address.clone());
+    let local = bound.local().to_string();
+    Ok(Bound { socket, address: advertised(&bound, config.advertise.as_ref()).to_string(), local })
 }
 
 /// The address that peers can connect to: a wildcard is no host, and is replaced by `advertise` or this machine's name.
-fn advertised(endpoint: &str, advertise: Option<&str>) -> String {
-    let Some((host, port)) = endpoint.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')) else {
-        return endpoint.to_owned();
-    };
-    match advertise {
-        Some(advertise) => format!("tcp://{advertise}:{port}"),
-        None if matches!(host, "0.0.0.0" | "*" | "[::]") => {
-            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-            format!("tcp://{name}:{port}")
-        }
-        None => endpoint.to_owned(),
+fn advertised(bound: &Address, advertise: Option<&Host>) -> Address {
+    let (Some(host), Some(port)) = (bound.host(), bound.port()) else { return bound.clone() };
+    let machine = || rustix::system::uname().nodename().to_string_lossy().parse().ok();
+    match advertise.cloned().or_else(|| machine().filter(|_| host.is_wildcard())) {
+        Some(host) => Address::Tcp { host, port },
+        None => bound.clone(),
     }
 }
 
@@ -99,9 +96,17 @@ mod tests {
 
     #[test]
     fn a_wildcard_is_never_advertised() {
-        assert_eq!(advertised("tcp://0.0.0.0:5555", Some("10.0.0.1")), "tcp://10.0.0.1:5555");
-        assert_eq!(advertised("tcp://127.0.0.1:5555", None), "tcp://127.0.0.1:5555");
-        assert!(!advertised("tcp://0.0.0.0:5555", None).contains("0.0.0.0"));
-        assert_eq!(advertised("ipc://@node", Some("h")), "ipc://@node");
+        let told = |bound: &str, advertise: Option<&str>| {
+            let advertise = advertise.map(|host| host.parse().unwrap());
+            advertised(&bound.parse().unwrap(), advertise.as_ref()).to_string()
+        };
+        assert_eq!(told("tcp://0.0.0.0:5555", Some("10.0.0.1")), "tcp://10.0.0.1:5555");
+        assert_eq!(told("tcp://[::]:5555", Some("fd00::1")), "tcp://[fd00::1]:5555");
+        assert_eq!(told("tcp://127.0.0.1:5555", None), "tcp://127.0.0.1:5555");
+        assert_eq!(told("tcp://[::1]:5555", None), "tcp://[::1]:5555");
+        for wildcard in ["tcp://0.0.0.0:5555", "tcp://[::]:5555"] {
+            assert!(!told(wildcard, None).contains(&wildcard[6..]));
+        }
+        assert_eq!(told("ipc://@node", Some("h")), "ipc://@node");
     }
 }

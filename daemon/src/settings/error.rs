@@ -2,6 +2,7 @@
 
 use super::{Origin, Origins};
 use clap::error::ContextKind;
+use pylm_protocol::visible_lines;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -84,7 +85,7 @@ impl SettingsError {
                 Err(_) => ExitCode::FAILURE,
             },
             error => {
-                eprintln!("{program}: {error}");
+                eprintln!("{program}: {}", visible_lines(&error.to_string()));
                 ExitCode::from(WRONG_USAGE)
             }
         }

@@ -31,12 +31,18 @@ pub(crate) fn aborting_fixture(name: &str) -> PathBuf {
 
 /// A library of a few lines of C, in a folder of the test's own.
 pub(crate) fn c_library(folder: &Path, source: &str) -> PathBuf {
-    let (input, output) = (folder.join("bad.c"), folder.join("libbad.so"));
+    c_library_named(folder, "bad", source, &[])
+}
+
+/// The same with a name, and more arguments for the compiler.
+pub(crate) fn c_library_named(folder: &Path, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
+    let (input, output) = (folder.join(format!("{name}.c")), folder.join(format!("lib{name}.so")));
     std::fs::write(&input, source).unwrap();
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let status =
-        Command::new(compiler).args(["-shared", "-fPIC", "-o"]).arg(&output).arg(&input).status().unwrap();
-    assert!(status.success(), "cc failed");
+    let mut command = Command::new(compiler);
+    command.args(["-shared", "-fPIC", "-o"]).arg(&output).arg(&input).args(arguments);
+    assert!(command.status().unwrap().success(), "cc failed");
     output
 }
 

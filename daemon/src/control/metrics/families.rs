@@ -5,6 +5,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
+use pylm_protocol::visible;
 use std::fmt;
 
 /// Labels of a series, with their values.
@@ -67,6 +68,8 @@ impl Families<'_> {
             if labels.is_empty() {
                 metric.encode(encoder.encode_family(&NO_LABELS)?)?;
             } else {
+                let labels: Vec<_> =
+                    labels.into_iter().map(|(name, value)| (name, visible(value).to_string())).collect();
                 metric.encode(encoder.encode_family(&labels)?)?;
             }
         }

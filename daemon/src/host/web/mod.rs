@@ -18,6 +18,7 @@ use crate::service;
 use crate::supervisor::ParentLink;
 use exchange::Calls;
 use pylm_plugin_host::Function;
+use pylm_protocol::HttpAddress;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -27,8 +28,8 @@ use tracing::info;
 
 /// A host that is about to serve over HTTP.
 pub(super) struct WebHost {
-    /// Where to listen: `HOST:PORT`, with or without `http://`.
-    pub(super) address: String,
+    /// Where to listen.
+    pub(super) address: HttpAddress,
     pub(super) name: String,
     pub(super) slots: usize,
     /// How long a call waits for a slot.
@@ -76,10 +77,9 @@ impl WebHost {
     }
 
     async fn listen(&self) -> Result<TcpListener, HostError> {
-        let address = self.address.strip_prefix("http://").unwrap_or(&self.address).trim_end_matches('/');
-        TcpListener::bind(address).await.map_err(|error| {
+        TcpListener::bind(self.address.to_string()).await.map_err(|error| {
             HostError::Final(format!(
-                "cannot listen at {:?}: {error}; --http takes HOST:PORT, as in 127.0.0.1:8888, and a port that is free",
+                "cannot listen at {}: {error}; --http takes an address of this machine, and a port that is free",
                 self.address
             ))
         })

@@ -75,7 +75,7 @@ impl Link {
         };
         let socket = context.socket(SocketKind::Dealer, &options)?;
         let monitor = socket.monitor()?;
-        socket.connect(&from.address)?;
+        socket.connect(&from.address.to_string())?;
         Ok(Link {
             socket,
             monitor,

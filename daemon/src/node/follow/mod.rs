@@ -96,7 +96,7 @@ impl Router {
                     if let Err(error) = self.seek(place, now) {
                         let followed = &mut self.followed[place];
                         let from = &followed.from.address;
-                        tracing::error!(from, %error, "the connection to an earlier node cannot be made");
+                        tracing::error!(%from, %error, "the connection to an earlier node cannot be made");
                         followed.state = State::Away(now + followed.backoff.next_delay());
                     }
                 }
@@ -148,7 +148,7 @@ impl Router {
         if let State::Linked(link) = std::mem::replace(&mut followed.state, State::Away(until)) {
             let from = &followed.from.address;
             tracing::warn!(
-                from,
+                %from,
                 topic = followed.from.topic,
                 why,
                 "the connection to an earlier node is lost"

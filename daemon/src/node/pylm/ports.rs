@@ -6,6 +6,7 @@
 use crate::gate;
 use crate::node::config::{NodeConfig, PeerPorts};
 use crate::node::sockets::{BindError, Bound, bind};
+use pylm_protocol::{Address, Host};
 use pylm_transport::{Context, SocketKind};
 
 /// The sockets for pylm peers; the first of each kind is shared by all that have none of their own.
@@ -63,23 +64,18 @@ fn numbers(ports: &PeerPorts) -> Vec<u16> {
 }
 
 /// The address of another port on the host of `address`; what is not TCP has no ports, and gets one on loopback.
-fn on_port(address: &str, port: u16) -> String {
-    let host =
-        address.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).map_or("127.0.0.1", |at| at.0);
-    format!("tcp://{host}:{port}")
+fn on_port(address: &Address, port: u16) -> Address {
+    let host = address.host().cloned().unwrap_or_else(Host::loopback);
+    Address::Tcp { host, port }
 }
 
 /// The ports of a node that was told none: they follow from the port of its cache service, so that they are the same after a
 /// restart, and lie below those that systems hand out by themselves.
-pub fn default_range(db: &str) -> PeerPorts {
+pub fn default_range(db: &Address) -> PeerPorts {
     const COUNT: u16 = 64;
     const FIRST: u16 = 20_000;
     const NODES: u16 = 180;
-    match db
-        .strip_prefix("tcp://")
-        .and_then(|rest| rest.rsplit_once(':'))
-        .and_then(|at| at.1.parse::<u16>().ok())
-    {
+    match db.port() {
         Some(port) if port != 0 => {
             let first = FIRST + COUNT * (port % NODES);
             PeerPorts::Range(first..=first + COUNT - 1)
@@ -95,7 +91,7 @@ mod tests {
     #[test]
     fn nodes_side_by_side_have_ports_of_their_own() {
         let ranges: Vec<_> = (5555..5655)
-            .map(|port| match default_range(&format!("tcp://127.0.0.1:{port}")) {
+            .map(|port| match default_range(&Address::tcp(&Host::loopback(), port)) {
                 PeerPorts::Range(range) => range,
                 PeerPorts::Any(_) => panic!("a fixed port has fixed peer ports"),
             })
@@ -108,12 +104,14 @@ mod tests {
                     .all(|other| other.end() < range.start() || other.start() > range.end())
             );
         }
-        assert_eq!(default_range("tcp://127.0.0.1:0"), PeerPorts::Any(64));
+        assert_eq!(default_range(&Address::tcp(&Host::loopback(), 0)), PeerPorts::Any(64));
     }
 
     #[test]
     fn a_port_is_on_the_host_of_the_cache_service() {
-        assert_eq!(on_port("tcp://10.1.2.3:5559", 7), "tcp://10.1.2.3:7");
-        assert_eq!(on_port("ipc://@node", 7), "tcp://127.0.0.1:7");
+        let on_port = |address: &str| on_port(&address.parse().unwrap(), 7).to_string();
+        assert_eq!(on_port("tcp://10.1.2.3:5559"), "tcp://10.1.2.3:7");
+        assert_eq!(on_port("tcp://[::1]:5559"), "tcp://[::1]:7");
+        assert_eq!(on_port("ipc://@node"), "tcp://127.0.0.1:7");
     }
 }
