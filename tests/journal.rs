@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -104,6 +105,16 @@ fn damage_tail(segment: &Path) {
     let mut content = fs::read(segment).unwrap();
     let last = content.iter().rposition(|&byte| byte != 0).unwrap();
     content[last] ^= 0xFF;
+    fs::write(segment, content).unwrap();
+}
+
+/// Changes a byte between each two of so many parts.
+fn damage(segment: &Path, parts: usize) {
+    let mut content = fs::read(segment).unwrap();
+    let used = content.iter().rposition(|&byte| byte != 0).unwrap();
+    for part in 1..parts {
+        content[part * used / parts] ^= 0xFF;
+    }
     fs::write(segment, content).unwrap();
 }
 
@@ -307,13 +318,7 @@ fn what_is_damaged_is_sent_again_by_a_client_that_comes_back() {
     let _limit = limit();
     let folder = Folder::new();
     let (node, _host, job) = killed_in_the_middle_of_a_job(&folder);
-    let segment = &folder.segments()[0];
-    let mut content = fs::read(segment).unwrap();
-    let used = content.iter().rposition(|&byte| byte != 0).unwrap();
-    for part in 1..20 {
-        content[part * used / 20] ^= 0xFF;
-    }
-    fs::write(segment, content).unwrap();
+    damage(&folder.segments()[0], 20);
     assert_eq!(folder.check().0, Some(1));
     let node = folder.start_again(&node);
     node.process.wait_for_line("are damaged", PATIENCE);
@@ -330,5 +335,45 @@ fn a_second_node_does_not_take_the_journal_of_the_first() {
     let mut second = Process::plan("pylmd", program).args(folder.flags()).start();
     assert_eq!(second.wait(PATIENCE).code(), Some(2));
     second.wait_for_line("pylmd: ", PATIENCE);
+    node.end(END);
+}
+
+#[test]
+fn what_damage_has_taken_is_told_to_whoever_attaches() {
+    let _limit = limit();
+    let folder = Folder::new();
+    let mut node = folder.start();
+    let pylm = |arguments: &[&str]| {
+        let program = programs(Profile::Debug).program("pylm");
+        Process::plan("pylm", program).args(arguments)
+    };
+    let mut client = pylm(&["job", "--db", &*node.db, "server.echo"]).start();
+    let lines: String = (0..COUNT).map(|number| format!("message {number:06} of many\n")).collect();
+    client.write_stdin(lines.as_bytes());
+    // Nobody offers the function yet.
+    folder.wait_for(lines.lines().last().unwrap().as_bytes());
+    client.kill();
+    node.process.kill();
+    damage(&folder.segments()[0], 5);
+
+    node = folder.start_again(&node);
+    node.process.wait_for_line("are damaged", PATIENCE);
+    let _host = host(&node);
+    let mut jobs = pylm(&["jobs", "--json", "--db", &*node.db]).start();
+    assert!(jobs.wait(PATIENCE).success());
+    let jobs: serde_json::Value = serde_json::from_str(&jobs.stdout_lines().concat()).unwrap();
+    let job = jobs[0]["identity"].as_str().unwrap();
+    let mut attach = pylm(&["attach", job, "--db", &*node.db]).start();
+    assert_eq!(attach.wait(PATIENCE).code(), Some(3));
+    let results: HashSet<String> = attach.stdout_lines().into_iter().collect();
+    let lost: HashSet<String> = attach
+        .stderr_lines()
+        .iter()
+        .filter_map(|line| line.strip_prefix("pylm: message ")?.split_once(": lost: "))
+        .map(|(number, _)| format!("message {:06} of many", number.parse::<u64>().unwrap()))
+        .collect();
+    assert!(!lost.is_empty() && lost.is_disjoint(&results));
+    assert_eq!(results.len() + lost.len(), COUNT as usize);
+    assert!(lines.lines().all(|line| results.contains(line) || lost.contains(line)));
     node.end(END);
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
+use crate::beginning::Beginning;
 use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -107,9 +108,9 @@ Examples:
   Two stages, the second of which gets the results of the first, on standard input and output:
       zcat log.gz | pylm job first.parse,second.score > scores.txt
 
-  Each picture is one message; failed ones are listed, to be tried again:
-      pylm job server.thumb --each-file --errors failed.txt *.png > thumbs.bin
-      xargs -d '\\n' pylm job server.thumb --each-file < failed.txt >> thumbs.bin
+  Each picture is one message, each result a file; failed ones are listed, to be tried again:
+      pylm job server.thumb --each-file --output 'thumbs/{name}-{n}.png' --errors failed.txt *.png
+      xargs -d '\\n' pylm job server.thumb --each-file --output 'thumbs/{name}-{n}.png' < failed.txt
 
   What failed is fed in again, in the format in which it came:
       pylm job server.parse --errors failed.txt log.txt > parsed.txt
@@ -155,6 +156,16 @@ pub(crate) struct StreamArguments {
     /// --each-file, their names
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+    /// How results are written to standard output; as the input is, unless given
+    #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
+    pub(crate) results: Option<ResultFormat>,
+    /// Write each result to a file of its own: a folder, or a pattern with {n} (the result's place among those of its message),
+    /// {name} and {file} (the input file's name without and with its ending), and {message} (the message's number)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) output: Option<PathBuf>,
+    /// With --output: replace files that are there already
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
     /// Show neither progress nor failed messages; the exit code still tells
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -162,20 +173,34 @@ pub(crate) struct StreamArguments {
 
 /// What one message is.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct FormatArguments {
     /// Each line is a message, and each result is written as a line (the default)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["null", "frames", "each_file"])]
     lines: bool,
-    /// Messages and results end with a zero byte
-    #[arg(long, short = '0')]
-    null: bool,
+    /// Messages and results end with a zero byte; with --each-file, the names in --errors do
+    #[arg(long, short = '0', conflicts_with = "frames")]
+    pub(crate) null: bool,
     /// Messages and results have their length before them, four bytes, the highest first
-    #[arg(long)]
+    #[arg(long, conflicts_with = "each_file")]
     frames: bool,
-    /// Each file is a message, and results are written as they are, one behind the other
+    /// Each file is a message, and results are written as they are, one behind the other; --output gives each a file
     #[arg(long)]
     each_file: bool,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResultFormat {
+    /// A line each
+    Lines,
+    /// A zero byte behind each
+    Null,
+    /// Each with its length before it, as with --frames
+    Frames,
+    /// As they are, one behind the other
+    Raw,
+    /// A line of JSON for each result, end and error, with its message, file and place
+    Json,
 }
 
 /// What one message is.
@@ -190,9 +215,9 @@ pub(crate) enum Format {
 impl FormatArguments {
     pub(crate) fn format(&self) -> Format {
         match self {
+            Self { each_file: true, .. } => Format::EachFile,
             Self { null: true, .. } => Format::Null,
             Self { frames: true, .. } => Format::Frames,
-            Self { each_file: true, .. } => Format::EachFile,
             Self { .. } => Format::Lines,
         }
     }
@@ -314,7 +339,7 @@ pub(crate) struct LookArguments {
 #[derive(Debug, Args)]
 pub(crate) struct NamedJobArguments {
     /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
-    pub(crate) job: String,
+    pub(crate) job: Beginning,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }
@@ -328,7 +353,7 @@ Example:
       pylm attach 5f3a > rest.txt")]
 pub(crate) struct AttachArguments {
     /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
-    pub(crate) job: String,
+    pub(crate) job: Beginning,
     #[command(flatten)]
     pub(crate) format: FormatArguments,
     #[command(flatten)]
@@ -362,7 +387,7 @@ pub(crate) enum FailedAction {
     /// Show all that is known of one
     Show {
         /// Its id, or as much of its beginning as no other has
-        id: String,
+        id: Beginning,
         /// Write its payload and nothing else
         #[arg(long)]
         payload: bool,
@@ -387,7 +412,7 @@ pub(crate) enum FailedAction {
 pub(crate) struct FailedChoice {
     /// Their ids, or as much of their beginnings as no other has
     #[arg(value_name = "ID")]
-    pub(crate) ids: Vec<String>,
+    pub(crate) ids: Vec<Beginning>,
     /// All of them
     #[arg(long, conflicts_with = "ids")]
     pub(crate) all: bool,

@@ -1,7 +1,7 @@
 //! `pylm attach`: what a client that has gone has still to get.
 
 use crate::arguments::AttachArguments;
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, say, written};
 use crate::job::connect;
 use crate::job::output::Output;
 use crate::job::stream::{Ending, next};
@@ -30,13 +30,13 @@ fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure>
             Event::Done { .. } => done += 1,
             Event::Failed { code, text, .. } => {
                 failed += 1;
-                eprintln!("pylm: message {}: {code}: {}", next.number, visible(&text));
+                say(format_args!("message {}: {code}: {}", next.number, visible(&text)));
             }
         }
     }
     if failed == 0 {
         return Ok(Ending::AllDone);
     }
-    eprintln!("pylm: {failed} of {} messages failed", done + failed);
+    say(format_args!("{failed} of {} messages failed", done + failed));
     Ok(Ending::SomeFailed)
 }

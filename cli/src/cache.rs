@@ -1,9 +1,9 @@
 //! `pylm cache`: the cache of a node.
 
 use crate::arguments::{CacheAction, CacheArguments};
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print};
 use crate::job::connect;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::process::ExitCode;
 
 /// Does what the arguments say.
@@ -23,13 +23,12 @@ pub(crate) fn cache(arguments: &CacheArguments) -> Result<ExitCode, Failure> {
     match &arguments.action {
         CacheAction::Get { key } => {
             let value = cache.get(key)?.ok_or_else(|| no_such_key(key))?;
-            let mut output = io::stdout();
-            written(output.write_all(&value).and_then(|()| output.flush()))?;
+            print(&value)?;
         }
         CacheAction::Set { key, .. } => {
             let chosen = cache.set(key, value)?;
             if chosen != *key {
-                written(writeln!(io::stdout(), "{chosen}"))?;
+                print(format!("{chosen}\n").as_bytes())?;
             }
         }
         CacheAction::Delete { key } => {

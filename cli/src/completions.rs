@@ -1,15 +1,14 @@
 //! `pylm completions`: scripts with which a shell completes the command line.
 
 use crate::arguments::{Arguments, CompletionsArguments};
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print};
 use clap::CommandFactory;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Writes the script.
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "pylm", &mut script);
-    written(io::stdout().write_all(&script))?;
+    print(&script)?;
     Ok(ExitCode::SUCCESS)
 }

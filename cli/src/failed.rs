@@ -1,7 +1,8 @@
 //! `pylm failed`: messages that took down every host, as a node has kept them.
 
 use crate::arguments::{FailedAction, FailedArguments, FailedChoice, FormatArguments};
-use crate::failure::{Failure, written};
+use crate::beginning::Beginning;
+use crate::failure::{Failure, print, say, written};
 use crate::job::connect;
 use crate::job::output::Output;
 use crate::job::stream::Ending;
@@ -9,7 +10,7 @@ use pylm_client::blocking::Client;
 use pylm_client::{Bytes, Event, JobOptions, codes};
 use pylm_protocol::{visible, visible_lines};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
+use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,40 +48,39 @@ pub(crate) fn failed(arguments: &FailedArguments) -> Result<ExitCode, Failure> {
 
 fn list(client: &Client, json: bool) -> Result<(), Failure> {
     let messages = kept(client)?;
-    let mut output = io::stdout().lock();
     if json {
         let json = serde_json::to_string(&messages).unwrap_or_default();
-        return written(writeln!(output, "{json}"));
+        return print(format!("{json}\n").as_bytes());
     }
+    let mut list = String::new();
     for message in &messages {
         let FailedMessage { id, function, bytes, code, text, .. } = message;
         let ago = ago(message.at);
         let line = format!("{id}  {function}  {bytes} bytes  {ago}  {code}: {text}");
-        written(writeln!(output, "{}", visible(&line)))?;
+        let _ = writeln!(list, "{}", visible(&line));
     }
     if messages.is_empty() {
-        eprintln!("pylm: the node has kept no message that failed");
+        say("the node has kept no message that failed");
     }
-    Ok(())
+    print(list.as_bytes())
 }
 
-fn show(client: &Client, id: &str, only_payload: bool) -> Result<(), Failure> {
+fn show(client: &Client, id: &Beginning, only_payload: bool) -> Result<(), Failure> {
     let message = only_one(&kept(client)?, id)?;
     let payload = payload(client, &message)?;
-    let mut output = io::stdout().lock();
     if only_payload {
-        return written(output.write_all(&payload).and_then(|()| output.flush()));
+        return print(&payload);
     }
     let ago = ago(message.at);
     let FailedMessage { id, function, stage, pipeline, client, cache, code, text, bytes, .. } = message;
     let shown = format!(
         "id        {id}\nfunction  {function}\nstage     {stage}\npipeline  {pipeline}\nclient    {client}\n\
          cache     {cache}\nfailed    {ago}\ncode      {code}\nreason    {text}\nbytes     {bytes}\n\
-         payload   {}{}",
+         payload   {}{}\n",
         payload.get(..SHOWN).unwrap_or(&payload).escape_ascii(),
         if payload.len() > SHOWN { " … (all of it: --payload)" } else { "" }
     );
-    written(writeln!(output, "{}", visible_lines(&shown)))
+    print(visible_lines(&shown).to_string().as_bytes())
 }
 
 /// Bytes of a payload that are shown.
@@ -106,7 +106,7 @@ fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Re
                 Event::Result { payload, .. } => written(output.push(&payload))?,
                 Event::Done { .. } => drop_one(client, &message)?,
                 Event::Failed { code, text, .. } => {
-                    eprintln!("pylm: {}: {code}: {}", message.id, visible(&text));
+                    say(format_args!("{}: {code}: {}", message.id, visible(&text)));
                     ending = Ending::SomeFailed;
                     // It was kept anew.
                     if &*code == codes::LOST {
@@ -156,18 +156,8 @@ fn chosen(client: &Client, choice: &FailedChoice) -> Result<Vec<FailedMessage>, 
     choice.ids.iter().map(|id| only_one(&kept, id)).collect()
 }
 
-fn only_one(kept: &[FailedMessage], id: &str) -> Result<FailedMessage, Failure> {
-    let mut found = kept.iter().filter(|message| message.id.starts_with(id));
-    match (found.next(), found.next()) {
-        (Some(message), None) => Ok(message.clone()),
-        (Some(message), Some(_)) if message.id == id => Ok(message.clone()),
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("several messages begin with `{id}`; write more of the id")))
-        }
-        (None, _) => {
-            Err(Failure::Running(format!("the node has kept no message `{id}`; see `pylm failed list`")))
-        }
-    }
+fn only_one(kept: &[FailedMessage], id: &Beginning) -> Result<FailedMessage, Failure> {
+    id.choose(("kept message", "pylm failed list"), kept, |message| &message.id).cloned()
 }
 
 fn ago(at: u64) -> String {
@@ -177,20 +167,5 @@ fn ago(at: u64) -> String {
         seconds @ 120..=7_199 => format!("{} min ago", seconds / 60),
         seconds @ 7_200..=172_799 => format!("{} h ago", seconds / 3_600),
         seconds => format!("{} days ago", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_found_by_a_beginning_that_only_it_has() {
-        let kept = ["job/1/0", "job/10/0", "job/2/0"]
-            .map(|id| FailedMessage { id: id.into(), ..FailedMessage::default() });
-        assert!(only_one(&kept, "job/2").is_ok_and(|message| message.id == "job/2/0"));
-        assert!(only_one(&kept, "job/1/").is_ok());
-        assert!(matches!(only_one(&kept, "job/1"), Err(Failure::Usage(_))));
-        assert!(matches!(only_one(&kept, "other"), Err(Failure::Running(_))));
     }
 }

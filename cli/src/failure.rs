@@ -3,7 +3,7 @@
 use pylm_client::Error;
 use pylm_protocol::visible_lines;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Why the program ends early.
@@ -29,11 +29,11 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Failure::Running(text) => {
-                eprintln!("pylm: {}", visible_lines(&text));
+                say(text);
                 ExitCode::from(1)
             }
             Failure::Usage(text) => {
-                eprintln!("pylm: {}", visible_lines(&text));
+                say(text);
                 ExitCode::from(2)
             }
             Failure::Interrupted(signal) => ExitCode::from(128 + signal),
@@ -51,7 +51,20 @@ impl From<Error> for Failure {
     }
 }
 
-/// Writes to standard output; a reader that has gone is no mishap.
+/// Tells something on standard error. Where that is closed or full, nobody is left to tell.
+pub(crate) fn say(what: impl fmt::Display) {
+    let line = format!("pylm: {}\n", visible_lines(&what.to_string()));
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Writes all of it to standard output.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    // What stays in a buffer would be written at the end of the program, where nobody looks whether it can be.
+    written(output.write_all(bytes).and_then(|()| output.flush()))
+}
+
+/// What came of writing to standard output; a reader that has gone is no mishap.
 pub(crate) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::OutputClosed,

@@ -1,6 +1,7 @@
 //! `pylm journal`: what a node that does not run has in its journal.
 
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print, written};
+use crate::job::apart::keep_output_apart;
 use clap::{Args, Subcommand};
 use pylm_journal::{ExportError, Summary, export};
 use std::io::{self, BufWriter, Write};
@@ -40,16 +41,20 @@ enum JournalAction {
 
 /// Does what the arguments say.
 pub(crate) fn journal(arguments: &JournalArguments) -> Result<ExitCode, Failure> {
-    let mut output = io::stdout();
+    let (JournalAction::Check { folder } | JournalAction::Export { folder }) = &arguments.action;
+    // What cannot be listed cannot be read either, which is told by whoever tries.
+    let files: Vec<_> = folder.read_dir().into_iter().flatten().flatten().map(|file| file.path()).collect();
+    keep_output_apart(files.iter().map(PathBuf::as_path))?;
     match &arguments.action {
         JournalAction::Check { folder } => {
             let summary = Summary::read(folder).map_err(|error| Failure::Running(error.to_string()))?;
-            written(writeln!(output, "{summary}"))?;
+            print(format!("{summary}\n").as_bytes())?;
             Ok(if summary.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(1) })
         }
         JournalAction::Export { folder } => {
-            match export(folder, &mut BufWriter::new(output)) {
-                Ok(()) => {}
+            let mut output = BufWriter::new(io::stdout());
+            match export(folder, &mut output) {
+                Ok(()) => written(output.flush())?,
                 Err(ExportError::Output(error)) => written(Err(error))?,
                 Err(error) => return Err(Failure::Running(error.to_string())),
             }

@@ -1,7 +1,10 @@
 //! The program `pylm`: jobs, cache, plugins, clusters, journals and measurements from the command line. A file for each subcommand.
 
+#![warn(clippy::print_stderr, reason = "it panics where nobody takes what is written")]
+
 mod arguments;
 mod attach;
+mod beginning;
 mod bench;
 mod cache;
 mod cluster;
@@ -19,7 +22,9 @@ mod status;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use failure::written;
 use pylm_protocol::visible_lines;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The exit code for a command line that makes no sense.
@@ -29,12 +34,7 @@ const WRONG_USAGE: u8 = 2;
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // What was asked for has colours of its own; what was typed wrongly may have those of somebody else.
-        Err(answer) if !answer.use_stderr() => answer.exit(),
-        Err(error) => {
-            eprint!("{}", visible_lines(&error.to_string()));
-            return ExitCode::from(WRONG_USAGE);
-        }
+        Err(error) => return answer(&error),
     };
     let outcome = match arguments.command {
         Command::Job(arguments) => job::command::job(&arguments),
@@ -59,6 +59,19 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Writes help or the version, or what is wrong with the command line.
+fn answer(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // What was typed may have colours of somebody else.
+        let _ = io::stderr().write_all(visible_lines(&error.to_string()).to_string().as_bytes());
+        return ExitCode::from(WRONG_USAGE);
+    }
+    match written(error.print().and_then(|()| io::stdout().flush())) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }

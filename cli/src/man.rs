@@ -1,9 +1,8 @@
 //! `pylm man`: the manual pages.
 
 use crate::arguments::{Arguments, ManArguments};
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print};
 use clap::{CommandFactory, ValueEnum};
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Writes the page.
@@ -20,6 +19,6 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<ExitCode, Failure> {
     };
     let mut text = Vec::new();
     page.render(&mut text).map_err(Failure::running("cannot make the page"))?;
-    written(io::stdout().write_all(&text))?;
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

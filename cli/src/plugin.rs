@@ -1,16 +1,18 @@
 //! `pylm plugin`: what a plugin offers, and whether it can be used.
 
 use crate::arguments::{PluginAction, PluginArguments, PluginFile};
-use crate::failure::{Failure, written};
+use crate::failure::{self, Failure};
+use crate::job::apart::keep_output_apart;
 use pylm_plugin_host::{Descriptor, LoadError, Origin, Search, check, inspect};
 use pylm_protocol::visible_lines;
 use serde_json::json;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Does what the arguments say.
 pub(crate) fn plugin(arguments: &PluginArguments) -> Result<ExitCode, Failure> {
+    let (PluginAction::Inspect { plugin } | PluginAction::Check { plugin, .. }) = &arguments.action;
+    keep_output_apart([plugin.name.as_path()])?;
     let (plugin, outcome) = match &arguments.action {
         PluginAction::Inspect { plugin } => (plugin, find(plugin).and_then(inspected)),
         PluginAction::Check { plugin, set } => (
@@ -61,5 +63,5 @@ fn of_plugin(settings: &[(String, String)], name: &str) -> Vec<(String, String)>
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    written(writeln!(io::stdout(), "{}", visible_lines(text.trim_end())))
+    failure::print(format!("{}\n", visible_lines(text.trim_end())).as_bytes())
 }

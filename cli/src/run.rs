@@ -4,11 +4,12 @@ use crate::arguments::{NodeArguments, RunArguments};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::job::connect;
-use crate::job::input::Sources;
-use crate::job::stream::{self, Ending};
+use crate::job::stream::{self, Ending, Prepared};
 use crate::node::PrivateNode;
-use pylm_protocol::Address;
+use pylm_plugin_host::{Descriptor, HookKind, Origin, Search, inspect};
+use pylm_protocol::{Address, nearest};
 use pylm_units::TimeSpan;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::task::spawn_blocking;
 
@@ -17,7 +18,8 @@ const WAIT: TimeSpan = TimeSpan::from_secs(10);
 
 /// Does the job, and ends the node however the job ends.
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let sources = Sources::new(&arguments.stream.files)?;
+    look_for_function(arguments)?;
+    let prepared = Prepared::new(&arguments.stream)?;
     let runtime = stream::runtime()?;
     let outcome = runtime.block_on(async {
         let mut interrupts = Interrupts::new()?;
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         };
         let outcome = match connected {
             Ok(client) => {
-                stream::stream(client, &arguments.function, &arguments.stream, sources, node.early_end()).await
+                stream::stream(client, &arguments.function, &arguments.stream, prepared, node.early_end()).await
             }
             Err(failure) => Err(failure),
         };
@@ -44,4 +46,25 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     // An attempt to connect that was interrupted need not be waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Looks whether the plugins have the function of the first stage, which runs here. What their files do not tell, the node will:
+/// which of them cannot be read, and which other functions a scatter hook calls.
+fn look_for_function(arguments: &RunArguments) -> Result<(), Failure> {
+    let search = Search::from_environment(arguments.plugin_dir.clone());
+    let look = |name: &PathBuf| inspect(&search.find(name.as_os_str(), Origin::CommandLine).ok()?).ok();
+    let plugins: Option<Vec<Descriptor>> = arguments.plugin.iter().map(look).collect();
+    let Some(plugins) = plugins else { return Ok(()) };
+    let first = arguments.function.0.split(' ').next().unwrap_or_default();
+    let (_, function) = first.split_once('.').unwrap_or(("", first));
+    let functions = || plugins.iter().flat_map(|plugin| &plugin.functions).map(|function| &*function.name);
+    let scatters = plugins.iter().flat_map(|plugin| &plugin.hooks).any(|hook| hook.kind == HookKind::Scatter);
+    if scatters || functions().any(|known| known == function) {
+        return Ok(());
+    }
+    let remedy = match nearest(function, functions()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`pylm plugin inspect` shows which they have".to_owned(),
+    };
+    Err(Failure::Usage(format!("the plugins have no function `{function}`; {remedy}")))
 }

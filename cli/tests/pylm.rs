@@ -4,52 +4,15 @@
 
 #[path = "../../client/tests/node/mod.rs"]
 mod node;
+mod program;
 
 use node::{Behaviour, Command as Tell, Node, eventually};
+use program::{code, echo, job, pylm, run, told};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-
-fn pylm(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pylm"));
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.as_encoded_bytes().starts_with(b"PYLMD_")) {
-        command.env_remove(key);
-    }
-    command
-}
-
-/// Runs the program to its end, with that on its standard input.
-fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = pylm(arguments).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // Refused where the program does not read to the end.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
-}
-
-/// A job on a node that echoes.
-fn job(node: &Node, arguments: &[&str], input: &[u8]) -> Output {
-    run(&[&["job", "server.echo", "--db", &node.address], arguments].concat(), input)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn echo() -> Node {
-    Node::start(Behaviour::default())
-}
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_says_what_is_right() {

@@ -1,5 +1,7 @@
 //! The node ([`node`]) with its HTTP gateway ([`gateway`]), and the worker host ([`host`]): the library behind the programs `pylmd` and `pylm-worker`.
 
+#![warn(clippy::print_stderr, reason = "it panics where nobody takes what is written")]
+
 mod binding;
 mod control;
 mod crowd;

@@ -25,6 +25,7 @@ pub mod fuzzing;
 mod index;
 mod job;
 mod journal;
+mod numbers;
 mod record;
 mod recovered;
 mod replay;

@@ -8,6 +8,7 @@ use crate::replay::Replay;
 use bytes::Bytes;
 use pylm_protocol::codes;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -49,6 +50,8 @@ pub struct RecoveredJob {
     pub finished: Option<u64>,
     /// It was cancelled.
     pub cancelled: bool,
+    /// Numbers of messages that were accepted, and of which damage has left neither the message nor an end.
+    pub lost: Vec<Range<u64>>,
 }
 
 /// What a journal has of a node's last runs.
@@ -86,6 +89,11 @@ impl Recovered {
                 next_number: job.next_number,
                 finished: job.finished.map(|finished| finished.0),
                 cancelled: job.cancelled.is_some(),
+                lost: match job.cancelled {
+                    None => replay
+                        .lost_messages(identity, job.next_number.max(job.finished.map_or(0, |told| told.0))),
+                    Some(_) => Vec::new(),
+                },
             };
             (identity, empty)
         });

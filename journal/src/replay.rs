@@ -5,9 +5,14 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::frame::{Frame, Kind};
 use crate::index::{Index, Slot};
+use crate::job::Shape;
+use crate::numbers::Numbers;
 use crate::record::Record;
 use crate::scan::{Item, Scan, Unreadable};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
+use uuid::Uuid;
 
 /// A segment that was found.
 #[derive(Debug, Clone)]
@@ -18,6 +23,14 @@ pub(crate) struct Segment {
     pub(crate) length: u64,
     /// Where its last frame that counts ends; 0 where its head could not be read.
     pub(crate) used: u64,
+}
+
+/// The messages of a job that were accepted, or that have ended.
+#[derive(Debug)]
+struct Seen {
+    /// None before it can have been among what was lost: what was ended and given up before the oldest segment is not missed.
+    first: u64,
+    numbers: Numbers,
 }
 
 /// What reading a journal has shown.
@@ -32,6 +45,8 @@ pub(crate) struct Replay {
     pub(crate) records: u64,
     /// The sequence number that comes next.
     pub(crate) next: u64,
+    /// The messages of each job of which something was read that says what became of them.
+    seen: HashMap<Uuid, Seen>,
     /// Frames behind a hole: whether they count, a later one may tell.
     pending: Vec<(u64, Frame)>,
     /// Where the hole is that they are behind of.
@@ -159,8 +174,42 @@ impl Replay {
         }
         self.records += frame.records.len() as u64;
         for (span, record) in &frame.records {
+            self.see(record);
             self.index.apply(record, Slot { segment, span: *span }, frame.kind);
         }
+    }
+
+    fn see(&mut self, record: &Record) {
+        let (job, number) = match record {
+            Record::Accepted { job, number, .. } => (job, number),
+            Record::Output { job, number, output, .. } if matches!(Shape::of(output), Shape::End { .. }) => {
+                (job, number)
+            }
+            Record::Closed { job } => {
+                self.seen.remove(job);
+                return;
+            }
+            _ => return,
+        };
+        let first = number.saturating_sub(self.lost);
+        let seen = || Seen { first, numbers: Numbers::default() };
+        self.seen.entry(*job).or_insert_with(seen).numbers.insert(*number);
+    }
+
+    /// The messages of a job, with numbers below `next`, that were accepted, and of which nothing is left. Each has cost a record.
+    pub(crate) fn lost_messages(&self, job: Uuid, next: u64) -> Vec<Range<u64>> {
+        let mut left = self.lost;
+        let mut missing = match self.seen.get(&job) {
+            _ if left == 0 => return Vec::new(),
+            Some(seen) => seen.numbers.missing(seen.first..next),
+            None => vec![next.saturating_sub(left)..next],
+        };
+        missing.retain_mut(|range| {
+            range.end = range.end.min(range.start.saturating_add(left));
+            left -= range.end - range.start;
+            !range.is_empty()
+        });
+        missing
     }
 
     /// The end of the journal: what stands behind a hole, and was never durable, does not count.

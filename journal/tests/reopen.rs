@@ -117,6 +117,50 @@ fn files_that_a_crash_left_or_somebody_put_there_are_no_trouble() {
 }
 
 #[test]
+fn of_messages_that_damage_has_taken_the_numbers_are_known() {
+    const COUNT: u64 = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let done = |number| output(number, number, Output::Reply { payload: Bytes::from_static(b"r") });
+    // Each opening begins a frame, so that damage takes some and leaves others.
+    written(folder.path(), vec![job()]);
+    for first in (0..COUNT).step_by(5) {
+        written(folder.path(), (first..first + 5).map(accepted).collect());
+    }
+    for first in (0..40).step_by(5) {
+        written(folder.path(), (first..first + 5).map(done).collect());
+    }
+    written(folder.path(), vec![Record::Acknowledged { job: identity(0), below: 20 }]);
+    written(folder.path(), vec![Record::Finished { job: identity(0), count: COUNT }]);
+    assert_eq!(Recovered::read(folder.path()).unwrap().jobs[&identity(0)].lost, []);
+
+    let mut found = 0;
+    for segment in segments(folder.path()) {
+        let bytes = fs::read(&segment).unwrap();
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        for place in (96..end).step_by(501) {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= 0xff;
+            fs::write(&segment, &bytes).unwrap();
+            let recovered = Recovered::read(folder.path()).unwrap();
+            let Some(job) = recovered.jobs.get(&identity(0)) else { continue };
+            let lost: Vec<u64> = job.lost.iter().cloned().flatten().collect();
+            let kept: Vec<u64> = job.outputs.values().map(|kept| kept.number).collect();
+            assert!(lost.len() as u64 <= recovered.lost);
+            assert!(lost.iter().all(|number| !job.messages.contains_key(number) && !kept.contains(number)));
+            // What was acknowledged has ended, whether that can still be seen or not.
+            let is_told = |number: &u64| {
+                job.messages.contains_key(number) || kept.contains(number) || lost.contains(number)
+            };
+            let was_cut = recovered.damage.iter().all(|damage| damage.tail);
+            assert!(was_cut || (20..COUNT).all(|number| is_told(&number)), "{place}: {:?}", recovered.damage);
+            found += lost.len();
+        }
+        fs::write(&segment, &bytes).unwrap();
+    }
+    assert!(found > 0);
+}
+
+#[test]
 fn a_journal_of_a_later_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     written(folder.path(), vec![job()]);

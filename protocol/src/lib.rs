@@ -9,6 +9,7 @@ pub mod codes;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod name;
+mod nearest;
 pub mod palm;
 pub mod record;
 pub mod varint;
@@ -17,6 +18,7 @@ pub mod visible;
 pub use address::{Address, AddressError, Host, HttpAddress};
 pub use batch::{BatchReader, BatchWriter};
 pub use name::{Name, NameError};
+pub use nearest::nearest;
 pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};
 pub use varint::DecodeError;
 pub use visible::{visible, visible_lines};

@@ -2,9 +2,9 @@
 
 use super::check::is_open;
 use super::finding::Findings;
-use super::keys::nearest;
 use super::model::{Cluster, Node};
 use super::table::Item;
+use pylm_protocol::nearest;
 
 /// Checks the key `calls`.
 pub(crate) fn check(cluster: &Cluster, findings: &mut Findings) {

@@ -110,24 +110,3 @@ pub(crate) const WORKER: &[Key] = &[
     flag("log", Kind::Text),
     flag("log-format", Kind::Text),
 ];
-
-/// The name that is most like what was written, where one is like it at all.
-pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = names.into_iter().map(|name| (distance(written, name), name)).min()?;
-    (near.0 <= written.len().max(near.1.len()) / 2).then_some(near.1)
-}
-
-/// How many letters have to be changed, added or left out to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (done, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
-        for (place, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[place + 1];
-            row[place + 1] = changed.min(diagonal + 1).min(row[place] + 1);
-        }
-    }
-    row[b.len()]
-}

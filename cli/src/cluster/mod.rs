@@ -24,7 +24,8 @@ mod watch;
 pub(crate) use arguments::{GraphArguments, TiedArguments, UpArguments};
 pub(crate) use tied::tied;
 
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, print};
+use crate::job::apart::keep_output_apart;
 use crate::job::stream;
 use finding::Findings;
 use model::Cluster;
@@ -37,20 +38,27 @@ const WRONG_FILE: u8 = 2;
 
 /// `pylm graph`: draws the flow, and tells what cannot work.
 pub(crate) fn graph(arguments: &GraphArguments) -> Result<ExitCode, Failure> {
+    keep_output_apart([arguments.file.as_path()])?;
     let (cluster, mut findings) = read(&arguments.file)?;
     if arguments.json {
-        written(writeln!(io::stdout(), "{:#}", findings.json(&arguments.file)))?;
+        print(format!("{:#}\n", findings.json(&arguments.file)).as_bytes())?;
     } else {
-        eprint!("{}", findings.text(&arguments.file));
-        written(write!(io::stdout(), "{}", draw::draw(&cluster, arguments.format)))?;
+        complain(&mut findings, &arguments.file);
+        print(draw::draw(&cluster, arguments.format).as_bytes())?;
     }
     Ok(code(&findings))
 }
 
+/// Writes what was found to standard error; where that takes nothing, the exit code still tells.
+fn complain(findings: &mut Findings, file: &Path) {
+    let _ = io::stderr().write_all(findings.text(file).as_bytes());
+}
+
 /// `pylm up`: runs the cluster until it is told to end.
 pub(crate) fn up(arguments: &UpArguments) -> Result<ExitCode, Failure> {
+    keep_output_apart([arguments.file.as_path()])?;
     let (cluster, mut findings) = read(&arguments.file)?;
-    eprint!("{}", findings.text(&arguments.file));
+    complain(&mut findings, &arguments.file);
     if arguments.check || findings.has_errors() {
         return Ok(code(&findings));
     }

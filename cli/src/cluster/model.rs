@@ -1,11 +1,11 @@
 //! A cluster as its file describes it: nodes, worker hosts, and who follows whom.
 
 use super::finding::{Findings, Place};
-use super::keys::{NODE, TOP, WORKER, nearest};
+use super::keys::{NODE, TOP, WORKER};
 use super::offer::{Look, Offer};
 use super::ports;
 use super::table::{Item, Reader, Table, in_order};
-use pylm_protocol::Address;
+use pylm_protocol::{Address, nearest};
 use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 

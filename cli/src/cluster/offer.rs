@@ -1,9 +1,9 @@
 //! What the plugins of a program have, read from their files without running any of their code.
 
 use super::finding::{Findings, Place};
-use super::keys::nearest;
 use super::table::Table;
 use pylm_plugin_host::{Descriptor, HookInfo, HookKind, LoadError, Origin, Search, admit, inspect};
+use pylm_protocol::nearest;
 use std::path::{Path, PathBuf};
 
 /// Finds a plugin by its name in these folders, and reads what it says of itself.

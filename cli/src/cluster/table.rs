@@ -1,7 +1,8 @@
 //! The tables of a cluster's file: known keys with values of the right kind, each with its place.
 
 use super::finding::{Findings, Place};
-use super::keys::{Key, Kind, nearest};
+use super::keys::{Key, Kind};
+use pylm_protocol::nearest;
 use pylm_units::{ByteSize, TimeSpan};
 use std::ops::Range;
 use toml::Spanned;

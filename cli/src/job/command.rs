@@ -3,13 +3,12 @@
 use crate::arguments::JobArguments;
 use crate::failure::Failure;
 use crate::job::connect;
-use crate::job::input::Sources;
-use crate::job::stream::{self, Ending};
+use crate::job::stream::{self, Ending, Prepared};
 use std::process::ExitCode;
 
 /// Does the job.
 pub(crate) fn job(arguments: &JobArguments) -> Result<ExitCode, Failure> {
-    let sources = Sources::new(&arguments.stream.files)?;
+    let prepared = Prepared::new(&arguments.stream)?;
     let client = connect(&arguments.node)?;
     let runtime = stream::runtime()?;
     runtime
@@ -17,7 +16,7 @@ pub(crate) fn job(arguments: &JobArguments) -> Result<ExitCode, Failure> {
             client,
             &arguments.function,
             &arguments.stream,
-            sources,
+            prepared,
             std::future::pending(),
         ))
         .map(Ending::code)

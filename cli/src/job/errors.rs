@@ -1,14 +1,16 @@
 //! Messages that failed: told on standard error, and kept in a file that can be fed in again.
 
 use crate::arguments::{Format, StreamArguments};
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
+use crate::job::names::Names;
 use crate::job::output::Output;
 use indicatif::ProgressBar;
 use pylm_protocol::visible;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How many failed messages are told of, one by one.
 const TOLD: u64 = 10;
@@ -16,38 +18,82 @@ const TOLD: u64 = 10;
 /// Where failed messages go.
 pub(crate) struct Errors {
     format: Format,
-    file: Option<(PathBuf, Output<File>)>,
+    kept: Option<Kept>,
     is_quiet: bool,
     bar: Option<ProgressBar>,
     count: u64,
-    /// The files that messages came from, where each is one.
-    names: BTreeMap<u64, String>,
+    names: Names,
+}
+
+/// The file of failed messages. What is in it from before stays until there is a message to replace it.
+struct Kept {
+    path: PathBuf,
+    output: Output<File>,
+    is_begun: bool,
+}
+
+impl Kept {
+    fn open(path: &Path, format: Format) -> Result<Self, Failure> {
+        match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
+            Ok(file) => {
+                Ok(Kept { path: path.to_owned(), output: Output::new(file, format), is_begun: false })
+            }
+            Err(error) => Err(Failure::Usage(format!("cannot write to {}: {error}", path.display()))),
+        }
+    }
+
+    fn push(&mut self, what: &[u8]) -> io::Result<()> {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            let file = self.output.writer();
+            // A device or a pipe has no length.
+            if file.metadata()?.is_file() {
+                file.set_len(0)?;
+            }
+        }
+        self.output.push(what)
+    }
 }
 
 impl Errors {
     /// Opens the file, where there is to be one.
-    pub(crate) fn new(arguments: &StreamArguments, bar: Option<ProgressBar>) -> Result<Self, Failure> {
+    pub(crate) fn new(arguments: &StreamArguments) -> Result<Self, Failure> {
         let format = arguments.format.format();
+        let is_each = format == Format::EachFile;
         // With a message a file, names are what can be fed in again.
-        let written = if format == Format::EachFile { Format::Lines } else { format };
-        let open = |path: &PathBuf| match File::create(path) {
-            Ok(file) => Ok((path.clone(), Output::new(file, written))),
-            Err(error) => Err(Failure::Usage(format!("cannot write to {}: {error}", path.display()))),
+        let written = match format {
+            Format::EachFile if arguments.format.null => Format::Null,
+            Format::EachFile => Format::Lines,
+            format => format,
         };
-        let file = arguments.errors.as_ref().map(open).transpose()?;
-        Ok(Errors { format, file, is_quiet: arguments.quiet, bar, count: 0, names: BTreeMap::new() })
+        let kept = arguments.errors.as_ref().map(|path| Kept::open(path, written)).transpose()?;
+        Ok(Errors {
+            format,
+            kept,
+            is_quiet: arguments.quiet,
+            bar: None,
+            count: 0,
+            names: Names::new(is_each),
+        })
     }
 
-    /// The next messages come from these files.
-    pub(crate) fn name(&mut self, number: u64, name: String) {
-        self.names.insert(number, name);
+    /// What is on the terminal besides.
+    pub(crate) fn set_bar(&mut self, bar: Option<ProgressBar>) {
+        self.bar = bar;
+    }
+
+    /// The message of this number comes from this file.
+    pub(crate) fn begin(&mut self, number: u64, name: &Arc<Path>) {
+        self.names.begin(number, name);
+    }
+
+    /// The file of a message that has not ended.
+    pub(crate) fn name(&self, number: u64) -> Option<Arc<Path>> {
+        self.names.of(number)
     }
 
     /// A message is done: its name is not needed any more.
     pub(crate) fn forget(&mut self, number: u64) {
-        if !self.names.is_empty() {
-            self.names.remove(&number);
-        }
+        self.names.end(number);
     }
 
     /// A message failed.
@@ -58,21 +104,23 @@ impl Errors {
         text: &str,
         payload: &[u8],
     ) -> Result<(), Failure> {
-        let name = self.names.remove(&number);
+        let name = self.names.of(number).filter(|_| self.format == Format::EachFile);
+        self.names.end(number);
         match &name {
-            Some(name) => self.tell(format_args!("message {number} ({name}): {code}: {text}")),
+            Some(name) => self.tell(format_args!("message {number} ({}): {code}: {text}", shown(name))),
             None => self.tell(format_args!("message {number}: {code}: {text}")),
         }
-        match (self.format, name) {
-            (Format::EachFile, name) => self.keep(name.unwrap_or_default().as_bytes()),
-            _ => self.keep(payload),
+        match name {
+            Some(name) => self.keep(name.as_os_str().as_bytes()),
+            None => self.keep(payload),
         }
     }
 
     /// A message was not submitted, as it is too large.
-    pub(crate) fn too_large(&mut self, size: u64, limit: u64, name: &str) -> Result<(), Failure> {
-        self.tell(format_args!("a message of {size} bytes in {name}: too-large: the node takes {limit}"));
-        if self.format == Format::EachFile { self.keep(name.as_bytes()) } else { Ok(()) }
+    pub(crate) fn too_large(&mut self, size: u64, limit: u64, name: &Path) -> Result<(), Failure> {
+        let shown = shown(name);
+        self.tell(format_args!("a message of {size} bytes in {shown}: too-large: the node takes {limit}"));
+        if self.format == Format::EachFile { self.keep(name.as_os_str().as_bytes()) } else { Ok(()) }
     }
 
     /// How many messages failed.
@@ -82,16 +130,16 @@ impl Errors {
 
     /// Writes what is left to be written.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        self.with_file(Output::flush)
+        self.with_kept(|kept| kept.output.flush())
     }
 
     fn keep(&mut self, what: &[u8]) -> Result<(), Failure> {
-        self.with_file(|file| file.push(what))
+        self.with_kept(|kept| kept.push(what))
     }
 
-    fn with_file(&mut self, write: impl FnOnce(&mut Output<File>) -> io::Result<()>) -> Result<(), Failure> {
-        let Some((path, file)) = &mut self.file else { return Ok(()) };
-        write(file).map_err(Failure::running(format_args!("cannot write to {}", path.display())))
+    fn with_kept(&mut self, write: impl FnOnce(&mut Kept) -> io::Result<()>) -> Result<(), Failure> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        write(kept).map_err(Failure::running(format_args!("cannot write to {}", kept.path.display())))
     }
 
     fn tell(&mut self, what: std::fmt::Arguments<'_>) {
@@ -99,14 +147,20 @@ impl Errors {
         if self.is_quiet || self.count > TOLD {
             return;
         }
-        let more = if self.count == TOLD { "\npylm: further failed messages are only counted" } else { "" };
         let tell = || {
-            // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(io::stderr(), "pylm: {}{more}", visible(&what.to_string()));
+            say(visible(&what.to_string()));
+            if self.count == TOLD {
+                say("further failed messages are only counted");
+            }
         };
         match &self.bar {
             Some(bar) => bar.suspend(tell),
             None => tell(),
         }
     }
+}
+
+/// A file as people are told of it.
+fn shown(name: &Path) -> String {
+    if name == Path::new("-") { "standard input".into() } else { name.display().to_string() }
 }

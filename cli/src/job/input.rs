@@ -2,10 +2,12 @@
 
 use crate::arguments::Format;
 use crate::failure::Failure;
+use crate::job::apart::{FileId, Named};
 use crate::job::split::{Piece, Splitter};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where messages come from.
 #[derive(Debug, Clone)]
@@ -43,16 +45,26 @@ impl Sources {
         self.bytes
     }
 
+    /// All of them, to be compared with what is written.
+    pub(crate) fn files(&self) -> Vec<Named> {
+        self.sources.iter().map(|source| (source.shown(), source.id())).collect()
+    }
+
+    /// The names of the files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(Source::name)
+    }
+
     /// Gives all messages to `take`, with the name of the source of each.
     pub(crate) fn read(
         &self,
         format: Format,
         limit: u64,
-        mut take: impl FnMut(Piece, &str) -> Result<(), Failure>,
+        mut take: impl FnMut(Piece, &Arc<Path>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for source in &self.sources {
-            let name = source.name();
-            let doing = || format!("cannot read {name}");
+            let name: Arc<Path> = source.name().into();
+            let doing = || format!("cannot read {}", source.shown());
             let mut splitter =
                 Splitter::new(source.open().map_err(Failure::running(doing()))?, format, limit);
             while let Some(piece) = splitter.next_piece().map_err(Failure::running(doing()))? {
@@ -68,10 +80,25 @@ impl Source {
         if file == Path::new("-") { Source::StandardInput } else { Source::File(file.to_owned()) }
     }
 
-    fn name(&self) -> String {
+    /// As it is named on the command line.
+    fn name(&self) -> &Path {
+        match self {
+            Source::StandardInput => Path::new("-"),
+            Source::File(file) => file,
+        }
+    }
+
+    fn shown(&self) -> String {
         match self {
             Source::StandardInput => "standard input".into(),
             Source::File(file) => file.display().to_string(),
+        }
+    }
+
+    fn id(&self) -> Option<FileId> {
+        match self {
+            Source::StandardInput => FileId::of_stream(io::stdin()),
+            Source::File(file) => FileId::named(file),
         }
     }
 

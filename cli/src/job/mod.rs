@@ -1,10 +1,14 @@
 //! Jobs from the command line: input, a stream of messages through a client, and output.
 
+pub(crate) mod apart;
 pub(crate) mod command;
 mod errors;
+mod folder;
 pub(crate) mod input;
+mod names;
 pub(crate) mod output;
 mod progress;
+mod results;
 mod split;
 pub(crate) mod stream;
 

@@ -32,9 +32,9 @@ impl<W: Write> Output<W> {
         Output { writer, format, gathered: Vec::new(), bar: None }
     }
 
-    /// The format in which it writes.
-    pub(crate) fn format(&self) -> Format {
-        self.format
+    /// Where it writes.
+    pub(crate) fn writer(&self) -> &W {
+        &self.writer
     }
 
     /// Writes a payload, sooner or later.

@@ -1,17 +1,20 @@
 //! A job as three threads: one reads and submits, one writes results, and this one waits for the end or a signal.
 
 use crate::arguments::{Format, Stages, StreamArguments};
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, say, written};
 use crate::interrupt::Interrupts;
+use crate::job::apart::keep_apart;
 use crate::job::errors::Errors;
 use crate::job::input::Sources;
 use crate::job::output::Output;
 use crate::job::progress::{Counts, Progress};
+use crate::job::results::{Plan, Results};
 use crate::job::split::Piece;
 use indicatif::HumanCount;
 use pylm_client::blocking::{Client, JobResults, JobSender};
 use pylm_client::{Error, Event, JobOptions, Output as JobOutput};
-use std::io::{StdoutLock, Write};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
@@ -49,6 +52,8 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 struct Shared {
     counts: Counts,
     errors: Mutex<Errors>,
+    /// The names of files are kept until their messages have ended.
+    is_each_file: bool,
 }
 
 impl Shared {
@@ -57,19 +62,52 @@ impl Shared {
     }
 }
 
+/// What a job reads and writes, looked at before anything is done.
+pub(crate) struct Prepared {
+    sources: Sources,
+    errors: Errors,
+    results: Plan,
+}
+
+impl Prepared {
+    /// Looks at the files that the arguments name.
+    ///
+    /// # Errors
+    /// When one is missing, cannot be written, or is read and written at once.
+    pub(crate) fn new(arguments: &StreamArguments) -> Result<Self, Failure> {
+        let sources = Sources::new(&arguments.files)?;
+        let read = sources.files();
+        keep_apart(&read, arguments.errors.as_deref())?;
+        if arguments.errors.is_some()
+            && arguments.format.format() == Format::EachFile
+            && !arguments.format.null
+        {
+            let is_two = |name: &&std::path::Path| name.as_os_str().as_bytes().contains(&b'\n');
+            if let Some(name) = sources.names().find(is_two) {
+                return Err(Failure::Usage(format!(
+                    "the name {name:?} has a line end, and would be two in the list of --errors; give --null too, for a list that `xargs -0` reads"
+                )));
+            }
+        }
+        Ok(Prepared { sources, errors: Errors::new(arguments)?, results: Plan::new(arguments, read)? })
+    }
+}
+
 /// Streams the sources through the function. When `node_end` comes first, it ends the job.
 pub(crate) async fn stream(
     client: Client,
     function: &Stages,
     arguments: &StreamArguments,
-    sources: Sources,
+    prepared: Prepared,
     node_end: impl Future<Output = Failure>,
 ) -> Result<Ending, Failure> {
     let mut interrupts = Interrupts::new()?;
+    let Prepared { sources, mut errors, results: plan } = prepared;
     let mut progress = Progress::new(sources.bytes(), arguments.quiet);
-    let errors = Errors::new(arguments, progress.bar())?;
-    let shared = Arc::new(Shared { counts: Counts::default(), errors: Mutex::new(errors) });
+    errors.set_bar(progress.bar());
     let format = arguments.format.format();
+    let is_each_file = format == Format::EachFile;
+    let shared = Arc::new(Shared { counts: Counts::default(), errors: Mutex::new(errors), is_each_file });
     let options = JobOptions::new()
         .ordered(arguments.ordered)
         .timeout(arguments.timeout.map(Into::into))
@@ -81,8 +119,7 @@ pub(crate) async fn stream(
     let bar = progress.bar();
     let mut reading =
         spawn("reader", &shared, move |shared| submit(&sources, format, limit, &sender, shared))?;
-    let mut writing =
-        spawn("writer", &shared, move |shared| write(results, Output::standard(format, bar), shared))?;
+    let mut writing = spawn("writer", &shared, move |shared| write(results, plan.start(bar), shared))?;
     let mut ticks = interval(REFRESH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut is_read = false;
@@ -113,7 +150,7 @@ pub(crate) async fn stream(
     }
     if !arguments.quiet {
         let all = shared.counts.done.load(Relaxed) + failed;
-        eprintln!("pylm: {} of {} messages failed", HumanCount(failed), HumanCount(all));
+        say(format_args!("{} of {} messages failed", HumanCount(failed), HumanCount(all)));
     }
     Ok(Ending::SomeFailed)
 }
@@ -166,6 +203,7 @@ fn submit(
     shared: &Shared,
 ) -> Result<(), Failure> {
     let mut next = 0;
+    let mut last = None;
     sources.read(format, limit, |piece, name| {
         let payload = match piece {
             Piece::Message(payload) => payload,
@@ -175,9 +213,10 @@ fn submit(
                 return Ok(());
             }
         };
-        if format == Format::EachFile {
-            // Before the message can fail.
-            shared.errors(|errors| errors.name(next, name.to_owned()));
+        if format == Format::EachFile || last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, name)) {
+            // Before the message can end.
+            shared.errors(|errors| errors.begin(next, name));
+            last = Some(Arc::clone(name));
         }
         let bytes = payload.len() as u64 + 1;
         next = sender.send(payload)? + 1;
@@ -188,15 +227,18 @@ fn submit(
 }
 
 /// Writes results as they come, and what waits to be written whenever nothing more is at hand.
-fn write(
-    mut results: JobResults,
-    mut output: Output<StdoutLock<'_>>,
-    shared: &Shared,
-) -> Result<(), Failure> {
-    while let Some(next) = next(&mut results, &mut output)? {
-        take(next, &mut output, shared)?;
+fn write(mut results: JobResults, mut written: Results, shared: &Shared) -> Result<(), Failure> {
+    loop {
+        let next = match results.try_next()? {
+            Some(next) => next,
+            None => {
+                written.flush()?;
+                let Some(next) = results.next().transpose()? else { return Ok(()) };
+                next
+            }
+        };
+        take(next, &mut written, shared)?;
     }
-    Ok(())
 }
 
 /// The next output; before it is waited for, what was gathered is written.
@@ -212,18 +254,22 @@ pub(crate) fn next<W: Write>(
 }
 
 #[inline]
-fn take(next: JobOutput, output: &mut Output<StdoutLock<'_>>, shared: &Shared) -> Result<(), Failure> {
+fn take(next: JobOutput, results: &mut Results, shared: &Shared) -> Result<(), Failure> {
+    let number = next.number;
+    let name = if results.wants_names() { shared.errors(|errors| errors.name(number)) } else { None };
     match next.event {
-        Event::Result { payload, .. } => written(output.push(&payload))?,
-        Event::Done { .. } => {
+        Event::Result { place, payload } => results.result(number, &place, &payload, name.as_deref())?,
+        Event::Done { results: count } => {
             shared.counts.done.fetch_add(1, Relaxed);
-            if output.format() == Format::EachFile {
-                shared.errors(|errors| errors.forget(next.number));
+            results.done(number, count, name.as_deref())?;
+            if shared.is_each_file {
+                shared.errors(|errors| errors.forget(number));
             }
         }
         Event::Failed { code, text, submitted } => {
             shared.counts.failed.fetch_add(1, Relaxed);
-            shared.errors(|errors| errors.failed(next.number, &code, &text, &submitted.payload))?;
+            results.failed(number, &code, &text, name.as_deref())?;
+            shared.errors(|errors| errors.failed(number, &code, &text, &submitted.payload))?;
         }
     }
     Ok(())

@@ -1,40 +1,44 @@
 //! `pylm explain`: why a job does not move.
 
-use super::snapshot::Job;
+use super::snapshot::{Job, Snapshot};
 use super::{look, print};
 use crate::arguments::NamedJobArguments;
+use crate::beginning::Beginning;
 use crate::failure::Failure;
 use std::process::ExitCode;
 
 /// Does what the arguments say.
 pub(crate) fn explain(arguments: &NamedJobArguments) -> Result<ExitCode, Failure> {
     let (_, node) = look(&arguments.node)?;
-    let job = find(&node.jobs, &arguments.job)?;
+    let job = find(&node, &arguments.job)?;
     print(&format!("{} ({}, client {}): {}", job.identity, job.function, job.client, job.why))?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn find<'a>(jobs: &'a [Job], prefix: &str) -> Result<&'a Job, Failure> {
-    let mut found = jobs.iter().filter(|job| job.identity.starts_with(prefix));
-    match (found.next(), found.next()) {
-        (Some(job), None) => Ok(job),
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("several jobs begin with `{prefix}`; write more of the identity")))
-        }
-        (None, _) => Err(Failure::Running(format!("no open job begins with `{prefix}`; see `pylm jobs`"))),
+pub(super) fn find<'a>(node: &'a Snapshot, beginning: &Beginning) -> Result<&'a Job, Failure> {
+    let is_whole = |job: &Job| job.identity == beginning.text();
+    if node.left_off.jobs > 0 && !node.jobs.iter().any(is_whole) {
+        // Others that are not listed may begin so too.
+        let text = format!("the node lists {} of its jobs only; write all of the identity", node.jobs.len());
+        return Err(Failure::Usage(text));
     }
+    beginning.choose(("open job", "pylm jobs"), &node.jobs, |job| &job.identity)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::snapshot::LeftOff;
 
     #[test]
-    fn a_job_is_found_by_a_prefix_that_only_it_has() {
+    fn where_not_all_jobs_are_listed_a_beginning_is_not_enough() {
         let job = |identity: &str| Job { identity: identity.into(), ..Job::default() };
-        let jobs = [job("abc"), job("abd")];
-        assert!(find(&jobs, "abc").is_ok_and(|job| job.identity == "abc"));
-        assert!(matches!(find(&jobs, "ab"), Err(Failure::Usage(_))));
-        assert!(matches!(find(&jobs, "x"), Err(Failure::Running(_))));
+        let mut node = Snapshot { jobs: vec![job("abc"), job("bcd")], ..Snapshot::default() };
+        let find =
+            |node: &Snapshot, text: &str| find(node, &text.parse().unwrap()).map(|job| job.identity.clone());
+        assert!(find(&node, "ab").is_ok());
+        node.left_off = LeftOff { jobs: 1 };
+        assert!(matches!(find(&node, "ab"), Err(Failure::Usage(_))));
+        assert!(find(&node, "abc").is_ok());
     }
 }

@@ -10,14 +10,14 @@ pub(crate) mod top;
 mod words;
 
 use crate::arguments::StatusArguments;
-use crate::failure::{Failure, written};
+use crate::beginning::Beginning;
+use crate::failure::{self, Failure};
 use crate::job::connect;
 use check::{Verdict, verdict};
 use pylm_client::Uuid;
 use pylm_client::blocking::Client;
 use pylm_protocol::visible_lines;
 use snapshot::{Snapshot, json, parsed};
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// `pylm status`: does what the arguments say.
@@ -48,14 +48,17 @@ fn look(node: &crate::arguments::NodeArguments) -> Result<(String, Snapshot), Fa
 }
 
 /// The identity of the job of which this is the beginning, and no other's.
-pub(crate) fn job_named(client: &Client, beginning: &str) -> Result<Uuid, Failure> {
+pub(crate) fn job_named(client: &Client, beginning: &Beginning) -> Result<Uuid, Failure> {
+    if let Ok(whole) = Uuid::try_parse(beginning.text()) {
+        return Ok(whole);
+    }
     let node = parsed(&json(client)?)?;
-    let job = explain::find(&node.jobs, beginning)?;
+    let job = explain::find(&node, beginning)?;
     Uuid::parse_str(&job.identity).map_err(|_| {
         Failure::Running(format!("the node calls a job `{}`, which is no identity", job.identity))
     })
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    written(writeln!(io::stdout(), "{}", visible_lines(text.trim_end())))
+    failure::print(format!("{}\n", visible_lines(text.trim_end())).as_bytes())
 }

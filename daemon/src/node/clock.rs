@@ -4,9 +4,12 @@ use super::bounds::PYLM_SUBSCRIPTION;
 use super::egress::Client;
 use super::ledger::{Relay, Unoffered};
 use super::router::Router;
-use pylm_protocol::Record;
 use pylm_protocol::codes::{RESET_SILENT, TIMEOUT, UNFOLLOWED, UNKNOWN_FUNCTION};
+use pylm_protocol::{Record, nearest};
 use std::time::Instant;
+
+/// Functions among which the one is looked for that was meant.
+const COMPARED: usize = 1_000;
 
 impl Router {
     /// Looks at everything that is a matter of time.
@@ -59,16 +62,20 @@ impl Router {
     }
 
     /// Ends what waited in vain for somebody to offer its function, or to follow its topic.
-    fn expire_unoffered(&mut self, now: Instant) {
+    pub(super) fn expire_unoffered(&mut self, now: Instant) {
         if self.awaits_hosts_until.is_some_and(|until| now < until) {
             return;
         }
         let mut returned = Vec::new();
+        let mut unknown = (String::new(), String::new());
         for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
             match part.relay().cloned() {
                 None => {
-                    let text = format!("no worker host offers {name:?}; start one with a plugin that has it");
-                    self.fail_part(&part, UNKNOWN_FUNCTION, &text);
+                    if unknown.0 != name || unknown.1.is_empty() {
+                        unknown.1 = self.why_unknown(&name);
+                        unknown.0 = name;
+                    }
+                    self.fail_part(&part, UNKNOWN_FUNCTION, &unknown.1);
                 }
                 Some(Relay { place, held, to_client: true }) => {
                     returned.push(part.message);
@@ -84,6 +91,13 @@ impl Router {
         for message in returned {
             let settled = self.ledger.settle(message);
             self.settle(settled);
+        }
+    }
+
+    fn why_unknown(&self, name: &str) -> String {
+        match nearest(name, self.ledger.offered_functions().take(COMPARED)) {
+            Some(near) => format!("no worker host offers {name:?}; did you mean {near:?}?"),
+            None => format!("no worker host offers {name:?}; start one with a plugin that has it"),
         }
     }
 

@@ -44,6 +44,9 @@ impl Router {
             return;
         }
         self.undispatched = false;
+        if self.ledger.has_hopeless() {
+            self.expire_unoffered(now);
+        }
         let mut pushed = false;
         let Router { ledger, hosts, sessions, workers, tempos, run_mark, pen, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {

@@ -44,7 +44,10 @@ fn run() -> ExitCode {
     match flags.pages.print::<Flags>() {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => {}
-        Err(_) => return ExitCode::FAILURE,
+        Err(error) => {
+            logging::last_words(PROGRAM, format_args!("cannot write to standard output: {error}"));
+            return ExitCode::FAILURE;
+        }
     }
     if let Err(error) = logging::start(&flags.log) {
         logging::last_words(PROGRAM, error);

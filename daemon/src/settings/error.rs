@@ -1,8 +1,10 @@
 //! What can be wrong with settings, and how a program says so.
 
 use super::{Origin, Origins};
+use crate::logging;
 use clap::error::ContextKind;
 use pylm_protocol::visible_lines;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,14 +37,14 @@ pub enum SettingsError {
         why: String,
     },
     /// The file has a key that is no flag.
-    #[error("the configuration {} has a key `{key}`, which is no flag; did you mean `{nearest}`?", path.display())]
+    #[error("the configuration {} has a key `{key}`, which is no flag; {}", path.display(), meant(nearest.as_deref()))]
     UnknownKey {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
         /// The flag that is most like it.
-        nearest: String,
+        nearest: Option<String>,
     },
     /// A variable or a key has a value that it cannot have.
     #[error("{place} has a wrong value: {why}")]
@@ -52,6 +54,10 @@ pub enum SettingsError {
         /// What it should be.
         why: String,
     },
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(|| "see --help".to_owned(), |nearest| format!("did you mean `{nearest}`?"))
 }
 
 impl SettingsError {
@@ -80,12 +86,13 @@ impl SettingsError {
     /// Prints what is to be said, to standard output where it was asked for, and gives the exit code.
     pub fn report(&self, program: &str) -> ExitCode {
         match self {
-            SettingsError::Asked(answer) => match answer.print() {
+            // What stays in a buffer would be written at the end of the program, where nobody looks whether it can be.
+            SettingsError::Asked(answer) => match answer.print().and_then(|()| io::stdout().flush()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             },
             error => {
-                eprintln!("{program}: {}", visible_lines(&error.to_string()));
+                logging::last_words(program, visible_lines(&error.to_string()));
                 ExitCode::from(WRONG_USAGE)
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{Kind, SettingsError, flag, kind, switch};
 use clap::Arg;
+use pylm_protocol::nearest;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -28,8 +29,7 @@ impl File {
             }
         };
         if let Some(key) = keys.keys().find(|key| flags.iter().all(|(long, _)| long != key)) {
-            let nearest = flags.iter().map(|(long, _)| *long).min_by_key(|long| distance(key, long));
-            let nearest = nearest.unwrap_or_default().to_owned();
+            let nearest = nearest(key, flags.iter().map(|(long, _)| *long)).map(str::to_owned);
             return Err(SettingsError::UnknownKey { path, key: key.clone(), nearest });
         }
         Ok(File { path, keys })
@@ -89,33 +89,4 @@ fn flatten(prefix: &str, table: &Table, pairs: &mut Vec<String>) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// How many letters have to be changed, added or left out to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_distance_counts_changes_additions_and_omissions() {
-        assert_eq!(distance("plugin", "plugin"), 0);
-        assert_eq!(distance("plugins", "plugin"), 1);
-        assert_eq!(distance("max_message", "max-message"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-    }
 }

@@ -32,7 +32,8 @@ impl Pages {
         } else {
             return Ok(false);
         }
-        io::stdout().write_all(&page)?;
+        let mut output = io::stdout();
+        output.write_all(&page).and_then(|()| output.flush())?;
         Ok(true)
     }
 }

@@ -87,7 +87,8 @@ pub fn reopening(input: &[u8], folder: &Path) {
 
 /// The jobs, but for the numbers to go on with: of what is not needed any more, cleaning forgets also the number.
 fn jobs(recovered: &Recovered) -> HashMap<Uuid, RecoveredJob> {
-    let job = |job: &RecoveredJob| RecoveredJob { next_serial: 0, next_number: 0, ..job.clone() };
+    let job =
+        |job: &RecoveredJob| RecoveredJob { next_serial: 0, next_number: 0, lost: Vec::new(), ..job.clone() };
     recovered.jobs.iter().map(|(&identity, it)| (identity, job(it))).collect()
 }
 

@@ -54,7 +54,7 @@ impl Router {
     }
 
     fn recover_job(&mut self, recovered: RecoveredJob, doubtful: bool, now: Instant) {
-        let RecoveredJob { header: terms, messages, outputs, .. } = recovered;
+        let RecoveredJob { header: terms, messages, outputs, lost, .. } = recovered;
         let header = Header {
             pipeline: (&*terms.pipeline).into(),
             client: (&*terms.client).into(),
@@ -74,6 +74,7 @@ impl Router {
         stream.next = recovered.next_number;
         stream.cancelled = recovered.cancelled;
         stream.doubtful = doubtful;
+        stream.missing = lost;
         if doubtful {
             // Which of the lower numbers the node has had, nobody knows for sure: the client sends again those without an end.
             let ended = outputs.values().filter(|kept| kept.output.is_end()).map(|kept| kept.number);

@@ -21,6 +21,8 @@ struct Lane {
     dropped: usize,
     /// It is among the function's turns.
     queued: bool,
+    /// The job has waited in vain for somebody to offer the function: what it has still to come does not wait again.
+    given_up: bool,
     /// What each of its parts costs in the function's time: half as much with each step of priority.
     stride: u64,
     /// Where it stands in the function's time.
@@ -103,6 +105,10 @@ pub(super) struct Functions {
     last: Option<FunctionKey>,
     /// Hosts that take any function that nobody offers.
     pub(super) any: Vec<HostKey>,
+    /// How many lanes were given up.
+    given_up: usize,
+    /// Parts came into lanes that were given up.
+    pub(super) hopeless: bool,
 }
 
 /// Parts of one lane that are taken before the next lane has its turn.
@@ -177,6 +183,9 @@ impl Functions {
 
     /// A host offers these functions, or any that nobody offers.
     pub(super) fn offer(&mut self, host: HostKey, functions: Option<&[FunctionKey]>) {
+        if self.given_up > 0 {
+            self.hope(functions);
+        }
         match functions {
             None => self.any.push(host),
             Some(functions) => {
@@ -228,8 +237,16 @@ impl Functions {
             return lane;
         }
         let stride = STRIDE >> priority.min(PRIORITY);
-        let lane =
-            Lane { job, function, waiting: VecDeque::new(), dropped: 0, queued: false, stride, time: 0 };
+        let lane = Lane {
+            job,
+            function,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            queued: false,
+            given_up: false,
+            stride,
+            time: 0,
+        };
         let lane = self.lanes.insert(lane);
         lanes.push(lane);
         if let Some(function) = self.functions.get_mut(function) {
@@ -241,6 +258,7 @@ impl Functions {
     pub(super) fn push_back(&mut self, lane: LaneKey, part: PartKey) {
         if let Some(entry) = self.lanes.get_mut(lane) {
             entry.waiting.push_back(part);
+            self.hopeless |= entry.given_up;
         }
         self.queue(lane);
     }
@@ -351,8 +369,44 @@ impl Functions {
         (waiting, lanes)
     }
 
+    /// What else comes into a lane does not wait for somebody to offer the function.
+    pub(super) fn give_up(&mut self, lane: LaneKey, now: Instant) {
+        let Some(entry) = self.lanes.get_mut(lane) else { return };
+        self.given_up += usize::from(!std::mem::replace(&mut entry.given_up, true));
+        if let Some(function) = self.functions.get_mut(entry.function) {
+            // Other jobs that call it have a wait of their own.
+            function.unoffered = Some(now);
+        }
+    }
+
+    /// Lanes for these functions, or for any, are as if they had never been given up.
+    fn hope(&mut self, functions: Option<&[FunctionKey]>) {
+        for lane in self.lanes.values_mut().filter(|lane| lane.given_up) {
+            if functions.is_none_or(|functions| functions.contains(&lane.function)) {
+                lane.given_up = false;
+                self.given_up -= 1;
+            }
+        }
+    }
+
+    /// Takes what came into lanes that were given up, and whose function nobody offers still.
+    pub(super) fn take_hopeless(&mut self) -> Vec<(PartKey, FunctionKey)> {
+        let mut hopeless = Vec::new();
+        if !std::mem::take(&mut self.hopeless) || !self.any.is_empty() {
+            return hopeless;
+        }
+        for lane in self.lanes.values_mut().filter(|lane| lane.given_up) {
+            if self.functions.get(lane.function).is_some_and(|function| function.hosts.is_empty()) {
+                lane.dropped = 0;
+                hopeless.extend(lane.waiting.drain(..).map(|part| (part, lane.function)));
+            }
+        }
+        hopeless
+    }
+
     pub(super) fn remove_lane(&mut self, lane: LaneKey) {
         let Some(lane_entry) = self.lanes.remove(lane) else { return };
+        self.given_up -= usize::from(lane_entry.given_up);
         if let Some(function) = self.functions.get_mut(lane_entry.function) {
             function.lanes -= 1;
             if lane_entry.queued {

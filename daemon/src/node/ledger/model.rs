@@ -437,9 +437,27 @@ fn a_function_that_nobody_offers_fails_after_the_wait_and_leaves_nothing_behind(
         assert_eq!(unoffered.name, "f");
         world.end(unoffered.part.message, Outcome::Failed);
     }
+    // The job has waited: what else it calls there fails at once, and another job has a wait of its own.
+    world.submit(0, 2);
+    world.submit(1, 1);
+    assert!(world.ledger.has_hopeless());
+    let later = world.now + wait;
+    let failed = world.ledger.expire_unoffered(wait, later);
+    assert_eq!(failed.len(), 2);
+    failed.into_iter().for_each(|unoffered| world.end(unoffered.part.message, Outcome::Failed));
+    let failed = world.ledger.expire_unoffered(wait, later + wait);
+    assert_eq!(failed.len(), 1);
+    failed.into_iter().for_each(|unoffered| world.end(unoffered.part.message, Outcome::Failed));
     world.check();
     assert_eq!(world.accepted, world.ended);
-    assert_eq!(world.ledger.functions.iter().count(), 0);
+
+    // A host that offers it after all ends that.
+    world.step(Event::AddHost { limit: 1 });
+    world.submit(0, 1);
+    assert!(!world.ledger.has_hopeless());
+    world.step(Event::Dispatch);
+    assert_eq!(world.out.len(), 1);
+    world.step(Event::Finish { lease: 0 });
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub struct Unoffered {
     pub name: String,
 }
 
+/// Functions that a job remembers to have waited for in vain.
+const GIVEN_UP: usize = 16;
+
 impl Ledger {
     /// Gives waiting parts to hosts with credit, the least loaded first.
     pub fn dispatch(&mut self, mut assign: impl FnMut(Assignment<'_>)) {
@@ -198,12 +201,20 @@ impl Ledger {
             .map(|(key, function)| (key, function.name().to_owned(), function.is_follower()))
             .collect();
         let mut unoffered = Vec::new();
+        for (part, function) in self.functions.take_hopeless() {
+            let name = self.functions.get(function).map_or("", Function::name).to_owned();
+            unoffered.extend(self.remove_part(part).map(|part| Unoffered { part, name }));
+        }
         for (function, name, is_follower) in expired {
             let (waiting, lanes) = self.functions.take_waiting(function);
             let parts = waiting.into_iter().filter_map(|part| self.remove_part(part));
             unoffered.extend(parts.map(|part| Unoffered { part, name: name.clone() }));
             for (job, lane) in lanes {
                 if let Some(job) = self.jobs.get_mut(job) {
+                    if !is_follower && job.lanes.len() <= GIVEN_UP {
+                        self.functions.give_up(lane, now);
+                        continue;
+                    }
                     job.lanes.retain(|&other| other != lane);
                 }
                 self.functions.remove_lane(lane);
@@ -213,5 +224,17 @@ impl Ledger {
             }
         }
         unoffered
+    }
+
+    /// Whether parts came for functions that their jobs have waited for in vain.
+    #[inline]
+    pub fn has_hopeless(&self) -> bool {
+        self.functions.hopeless
+    }
+
+    /// The names of the functions that hosts offer.
+    pub fn offered_functions(&self) -> impl Iterator<Item = &str> {
+        let offered = |function: &&Function| !function.hosts.is_empty() && !function.is_follower();
+        self.functions.iter().map(|(_, function)| function).filter(offered).map(Function::name)
     }
 }

@@ -144,7 +144,10 @@ impl Router {
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
         stream.attached = attaches;
-        if !attaches {
+        if attaches {
+            stream.fail_missing();
+        } else {
+            stream.missing.clear();
             stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
             stream.deadline = pylm_protocol::deadline(now, deadline);
         }

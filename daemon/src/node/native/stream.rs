@@ -6,9 +6,11 @@ use crate::node::keeper::WaitingSubmit;
 use crate::node::ledger::{MessageKey, PRIORITY, Terms};
 use crate::node::message::Header;
 use bytes::Bytes;
+use pylm_protocol::codes::LOST;
 use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, MOST_OUTPUTS, Payload, Place, Record};
 use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -136,6 +138,8 @@ pub struct Stream {
     pub cancelled: bool,
     /// The journal has lost something: the client is asked for all that has not ended, when it comes.
     pub doubtful: bool,
+    /// Messages of which the journal has lost everything: they fail, unless the client that submitted them comes and does so again.
+    pub missing: Vec<Range<u64>>,
     /// Messages that are here, among those that the client is asked for.
     pub known: HashSet<u64>,
     /// Submits that wait until the journal takes them.
@@ -185,6 +189,7 @@ impl Stream {
             attached: false,
             cancelled: false,
             doubtful: false,
+            missing: Vec::new(),
             known: HashSet::new(),
             waiting: VecDeque::new(),
             window: 1,
@@ -259,6 +264,19 @@ impl Stream {
         self.waiting_bytes += output.bytes();
         self.outputs.push_back((self.next_serial, output));
         self.next_serial += 1;
+    }
+
+    /// Ends the messages of which everything is lost.
+    pub fn fail_missing(&mut self) {
+        for number in std::mem::take(&mut self.missing).into_iter().flatten() {
+            self.push(Output::Failed(Box::new(Failure {
+                number,
+                results: 0,
+                permanent: true,
+                code: LOST.into(),
+                text: "this message was lost when the node's journal was damaged: send it again".into(),
+            })));
+        }
     }
 
     /// Queues an output that an earlier run has left.
