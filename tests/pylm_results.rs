@@ -122,6 +122,38 @@ mod how_many {
     }
 }
 
+/// What a call of a client did not take reaches none of its later calls.
+mod left_over {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &[&str]) {
+        let _limit = limit();
+        let node = Node::start(&[]);
+        let _workers = ["worker1", "worker2"].map(|name| pylm::worker(name, &node.db, &[]));
+        let how = ["--db", &*node.db, "--function", "server.python_echo"];
+        let mut client = pylm::script("client", "leaving_client.py", &[&how[..], args].concat());
+        client.wait_for_success(CLIENT * 3);
+        assert_eq!(client.stdout_lines(), ["0 left over"]);
+        node.end(END);
+    }
+
+    #[test]
+    fn evals_right_behind_a_job_that_was_left_get_their_own() {
+        check(&["--rounds", "40"]);
+    }
+
+    #[test]
+    fn jobs_behind_jobs_that_were_left_get_their_own() {
+        check(&["--rounds", "60", "--evals", "0"]);
+    }
+
+    #[test]
+    fn jobs_that_were_left_before_all_was_read_keep_the_rest() {
+        check(&["--rounds", "6", "--count", "8000", "--taken", "1", "--evals", "1"]);
+    }
+}
+
 /// What a Python worker does to itself, or cannot send, is an error of its message only.
 mod harm {
     use super::*;

@@ -92,5 +92,7 @@ pub const GATHER: usize = 8_192;
 pub const GATHER_BYTES: usize = 64 << 20;
 /// How long the sockets of a node that has drained go on sending what they have taken.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// A pylm client's PUSH is closed so long after the subscription of the same call, at most, unless it has more to send.
+pub const PYLM_LEAVING: Duration = Duration::from_secs(1);
 /// The first results of a pylm client's call wait so long for the call's own subscription, when another one is there.
-pub const PYLM_CROSSING: Duration = Duration::from_millis(250);
+pub const PYLM_CROSSING: Duration = Duration::from_secs(2);

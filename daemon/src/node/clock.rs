@@ -32,6 +32,7 @@ impl Router {
                 tracing::error!(%error, "a socket cannot be asked for its state");
             }
         }
+        self.end_unmatched_calls(now);
         self.expire_overdue(now);
         self.undispatched |= self.ledger.resume_retries(now);
         self.withdraw();

@@ -5,7 +5,7 @@ use super::follow::stream::FollowedStream;
 use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
 use super::native::stream::{Failure, Output, Stream};
-use super::pylm::clients::PylmStream;
+use super::pylm::clients::{Line, PylmStream};
 use super::router::Router;
 use pylm_protocol::Place;
 use pylm_protocol::codes::{FAILED, PANICKED, TOO_LARGE};
@@ -211,13 +211,19 @@ impl Router {
         let heard = stream.call == 0
             || now.duration_since(stream.begun) >= PYLM_CROSSING
             || place != Some(stream.line)
-            || self.lines[stream.line].calls.heard >= stream.call;
+            || self.lines[stream.line].calls.is_heard(stream.call);
+        let is_behind = stream.call > 0 && self.lines[stream.line].calls.is_behind(stream.call);
         if let Some(place) = place
             && heard
+            && !is_behind
             && !stream.is_flushed()
         {
             let line = &mut self.lines[place];
-            stream.flush(&line.publisher, now);
+            // A subscription that is not read yet may be that of a later call, which these results are not for.
+            let is_read = |line: &Line| !line.publisher.socket.events().is_ok_and(|events| events.readable);
+            if stream.call == 0 || is_read(line) {
+                stream.flush(&line.publisher, now);
+            }
             // Sending takes news from the socket's descriptor that nobody will tell of again.
             line.publisher_ready |= line.publisher.socket.events().is_ok_and(|events| events.readable);
         }
@@ -225,9 +231,11 @@ impl Router {
             self.waiting.push(job);
         }
         let backed_up = stream.is_backed_up();
-        if std::mem::replace(&mut stream.backed_up, backed_up) != backed_up {
+        // What waits for the end of a later call does not hold that back.
+        let holds_line = backed_up && !is_behind;
+        if std::mem::replace(&mut stream.backed_up, holds_line) != holds_line {
             let line = &mut self.lines[stream.line];
-            if backed_up {
+            if holds_line {
                 line.backed_up += 1
             } else {
                 line.backed_up -= 1

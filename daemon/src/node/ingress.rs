@@ -8,7 +8,7 @@ use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
 use pylm_protocol::palm::{PalmFields, PalmMessage};
-use pylm_transport::{Frame, Frames, MonitorEventKind};
+use pylm_transport::{Frame, Frames};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,15 +17,36 @@ use uuid::Uuid;
 impl Router {
     /// Takes one message from a PULL of pylm clients.
     pub(crate) fn receive_message(&mut self, line: usize, frames: &mut Frames, now: Instant) {
-        let Some(frame) = frames.pop().filter(|_| frames.is_empty()) else {
-            return self.garbage("pull", "a message of several frames");
+        match frames.pop().filter(|_| frames.is_empty()) {
+            Some(frame) => self.receive_frame(line, frame, now),
+            None => self.garbage("pull", "a message of several frames"),
+        }
+    }
+
+    /// Takes what was read from the PULL of a client's own line. Who has connected meanwhile is heard first.
+    pub(super) fn receive_pulled(&mut self, line: usize, now: Instant) {
+        self.hear_pushes(line);
+        let mut pulled = std::mem::take(&mut self.pulled);
+        pulled.drain(..).for_each(|frame| self.receive_frame(line, frame, now));
+        self.pulled = pulled;
+        // What is closed is to be looked at again.
+        self.lines[line].monitor_ready |= self.lines[line].calls.is_undrained();
+    }
+
+    fn receive_frame(&mut self, line: usize, mut frame: Frame, now: Instant) {
+        let call = match line {
+            0 => 0,
+            line => match self.lines[line].calls.of(&mut frame) {
+                Some(call) => call,
+                // Its client has left the call that it is of.
+                None => return,
+            },
         };
         let palm = match PalmFields::read(&frame) {
             Ok(palm) if !palm.client.is_empty() => palm,
             Ok(_) => return self.garbage("pull", "a message without a client"),
             Err(error) => return self.garbage("pull", &error.to_string()),
         };
-        let call = if line == 0 { 0 } else { self.lines[line].calls.begun };
         let cache = if palm.cache.is_empty() { Ok(None) } else { std::str::from_utf8(palm.cache).map(Some) };
         let (job, cache) = match (self.job_of_the_last(call, &palm), cache) {
             (Some(job), Ok(cache)) => (job, cache),
@@ -67,9 +88,7 @@ impl Router {
 
     /// The job of a message, with its header as this message has it.
     fn job_of(&mut self, line: usize, call: u64, palm: &PalmMessage<'_>, now: Instant) -> JobKey {
-        let known = self.directory.find(palm.client, palm.pipeline);
-        let of_this_call = |job: &JobKey| matches!(self.clients.get(*job), Some(Client::Pylm(stream)) if stream.call == call);
-        let job = match known.filter(of_this_call) {
+        let job = match self.directory.find(palm.client, palm.pipeline, call) {
             Some(job) => job,
             None => self.open_pylm((line, call), palm, now),
         };
@@ -105,7 +124,7 @@ impl Router {
         self.jobs_by_identity.insert(header.job, job);
         let stream = PylmStream::new(palm.client, palm.pipeline, line, header, function, now);
         self.clients.insert(job, Client::Pylm(stream));
-        self.directory.insert(palm.client, palm.pipeline, job);
+        self.directory.insert(palm.client, palm.pipeline, line.1, job);
         job
     }
 
@@ -226,7 +245,11 @@ impl Router {
         let own = &mut self.lines[line];
         own.subscription(topic, came);
         let listens = own.topics.contains_key(topic);
-        let over = own.calls.subscription(came, listens);
+        // Other topics are none of its client's calls.
+        let is_call = own.owner.as_ref().is_some_and(|(owner, _)| owner.as_bytes() == topic);
+        if is_call {
+            own.calls.subscription(came, listens, now);
+        }
         let Ok(client) = std::str::from_utf8(topic) else { return };
         let jobs: Vec<_> = self.directory.of_client(client).collect();
         self.update_followers(line, client, now);
@@ -240,7 +263,7 @@ impl Router {
             // A client subscribes anew for each call: with its subscription, its call is over, and what is left of that must not
             // reach the next one.
             let counted = stream.call > 0 && stream.line == line;
-            let is_over = if counted { stream.call <= over } else { !listens };
+            let is_over = if counted { self.lines[line].calls.is_over(stream.call) } else { !listens };
             if is_over {
                 self.close(job);
             }
@@ -249,14 +272,50 @@ impl Router {
 
     /// Hears which PUSH sockets of a client have come and gone.
     pub(crate) fn read_pull_monitor(&mut self, place: usize) {
+        self.hear_pushes(place);
         let line = &mut self.lines[place];
-        while let Some(event) = line.monitor.next_event() {
-            match event.kind {
-                MonitorEventKind::HandshakeSucceeded => line.calls.push(true, true),
-                MonitorEventKind::Disconnected => line.calls.push(false, !line.topics.is_empty()),
-                _ => {}
+        if line.calls.is_undrained() {
+            line.pull_ready |= line.pull.socket.events().is_ok_and(|events| events.readable);
+            if !line.pull_ready {
+                line.calls.drained(!line.topics.is_empty());
             }
         }
+    }
+
+    fn hear_pushes(&mut self, place: usize) {
+        let line = &mut self.lines[place];
+        let mut is_over = false;
+        while let Some(event) = line.monitor.next_event() {
+            if place > 0 {
+                is_over |= line.calls.push(&event);
+            }
+        }
+        if is_over {
+            self.close_calls(place);
+        }
+    }
+
+    /// Ends calls of which only the subscription is closed, after a while.
+    pub(super) fn end_unmatched_calls(&mut self, now: Instant) {
+        for place in 1..self.lines.len() {
+            if self.lines[place].calls.end_unmatched(now) {
+                self.close_calls(place);
+            }
+        }
+    }
+
+    /// Closes the jobs of calls that are over.
+    fn close_calls(&mut self, place: usize) {
+        let line = &self.lines[place];
+        let Some((client, _)) = &line.owner else { return };
+        let is_over = |job: &JobKey| match self.clients.get(*job) {
+            Some(Client::Pylm(stream)) => {
+                stream.line == place && stream.call > 0 && line.calls.is_over(stream.call)
+            }
+            _ => false,
+        };
+        let over: Vec<_> = self.directory.of_client(client).filter(is_over).collect();
+        over.into_iter().for_each(|job| self.close(job));
     }
 }
 

@@ -133,17 +133,27 @@ impl Router {
                 self.read_pull_monitor(place);
             }
             if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
-                let more = self.take_turn(
-                    &mut frames,
-                    |router| &router.lines[place].pull.socket,
-                    |router, frames| {
-                        router.receive_message(place, frames, now);
-                    },
-                );
-                self.lines[place].pull_ready = more;
+                self.read_pull(place, &mut frames, now);
             }
         }
         self.frames = frames;
+    }
+
+    /// Reads what pylm clients have pushed.
+    fn read_pull(&mut self, place: usize, frames: &mut Frames, now: Instant) {
+        let more = self.take_turn(
+            frames,
+            |router| &router.lines[place].pull.socket,
+            |router, frames| match place {
+                0 => router.receive_message(place, frames, now),
+                _ if frames.len() == 1 => router.pulled.append(frames),
+                _ => router.garbage("pull", "a message of several frames"),
+            },
+        );
+        self.lines[place].pull_ready = more;
+        if place > 0 {
+            self.receive_pulled(place, now);
+        }
     }
 
     /// Reads a socket until it is empty or has had its turn; whether it may have more.

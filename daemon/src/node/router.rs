@@ -57,6 +57,8 @@ pub struct Router {
     /// Those of clients, native or not.
     pub(crate) jobs_by_identity: HashMap<Uuid, JobKey>,
     pub(crate) directory: Directory,
+    /// Messages of pylm clients that were read and not taken yet.
+    pub(crate) pulled: Frames,
     /// What is known of the functions of pylm workers.
     pub(crate) tempos: Tempos,
     /// When pylm workers are to be looked after next.
@@ -161,6 +163,7 @@ impl Router {
             failed: FailedMessages::new(config.failed_bytes),
             tempos: Tempos::new(&config.pylm_single),
             next_look: None,
+            pulled: Frames::new(),
             config,
             db,
             worker_pull,

@@ -1,5 +1,6 @@
 //! pylm clients: what they push, what they subscribe to, and what waits for them.
 
+use super::calls::Calls;
 use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
 use crate::node::ingress::Refusal;
 use crate::node::ledger::{HostKey, JobKey};
@@ -81,54 +82,6 @@ impl Line {
     }
 }
 
-/// The calls of a client that has a line of its own.
-///
-/// A client makes a PUSH and a SUB for each call, and closes both with it. Their connections may cross on the way: a message of
-/// the next call can be here before the last subscription has gone, and must neither be answered there nor end with it. So they
-/// are counted: the n-th PUSH belongs to the n-th subscription.
-#[derive(Debug, Default)]
-pub struct Calls {
-    /// PUSH sockets that have come, the number of the latest call.
-    pub begun: u64,
-    /// Subscriptions that have come: results of calls up to this one may go out.
-    pub heard: u64,
-    /// Subscriptions that have gone: calls up to this one are over.
-    over: u64,
-    /// PUSH sockets that are connected.
-    connected: u64,
-}
-
-impl Calls {
-    /// A PUSH socket has come (`true`) or gone; when nothing is left, counting begins anew.
-    pub fn push(&mut self, came: bool, listens: bool) {
-        if came {
-            self.begun += 1;
-            self.connected += 1;
-        } else {
-            self.connected = self.connected.saturating_sub(1);
-            self.rest(listens);
-        }
-    }
-
-    /// A subscription has come (`true`) or gone; how many calls are over with it.
-    pub fn subscription(&mut self, came: bool, listens: bool) -> u64 {
-        if came {
-            self.heard += 1;
-        } else {
-            self.over += 1;
-        }
-        let over = self.over;
-        self.rest(listens);
-        over
-    }
-
-    fn rest(&mut self, listens: bool) {
-        if self.connected == 0 && !listens {
-            *self = Calls::default();
-        }
-    }
-}
-
 /// What the node owes a pylm client for one pipeline.
 #[derive(Debug)]
 pub struct PylmStream {
@@ -159,6 +112,9 @@ pub struct PylmStream {
     /// The number that its next message gets.
     pub next: u64,
 }
+
+/// Results that are published before a look at whether subscriptions have come.
+const LOOK: u32 = 32;
 
 impl PylmStream {
     pub(crate) fn new(
@@ -196,6 +152,7 @@ impl PylmStream {
     /// Publishes what the client takes.
     pub fn flush(&mut self, publisher: &Bound, now: Instant) {
         let mut frames = Frames::with_capacity(2);
+        let mut sent = 0;
         while let Some(frame) = self.outbox.pop_front() {
             let length = frame.len();
             frames.clear();
@@ -205,6 +162,12 @@ impl PylmStream {
                 Ok(()) => {
                     self.bytes -= length;
                     self.active = now;
+                    sent += 1;
+                    // Sending takes in subscriptions, and one may be that of a later call.
+                    let look = self.call > 0 && sent % LOOK == 0;
+                    if look && publisher.socket.events().is_ok_and(|events| events.readable) {
+                        return;
+                    }
                 }
                 Err(SendError::Full | SendError::NoPeer) => {
                     frames.pop().into_iter().for_each(|frame| self.outbox.push_front(frame));
@@ -250,10 +213,18 @@ impl PylmStream {
     }
 }
 
+/// A job, the pipeline of its messages, and the call that they are of.
+#[derive(Debug)]
+struct Known {
+    pipeline: Box<str>,
+    call: u64,
+    job: JobKey,
+}
+
 /// Which job a pylm client's messages belong to.
 #[derive(Debug, Default)]
 pub struct Directory {
-    by_client: HashMap<Box<str>, Vec<(Box<str>, JobKey)>>,
+    by_client: HashMap<Box<str>, Vec<Known>>,
     /// Most messages are of the same job as the one before.
     last: Option<(Box<str>, Box<str>, JobKey)>,
 }
@@ -266,34 +237,28 @@ impl Directory {
         (last_client.as_bytes() == client && last_pipeline.as_bytes() == pipeline).then_some(*job)
     }
 
-    /// The job of a client's pipeline.
-    pub fn find(&mut self, client: &str, pipeline: &str) -> Option<JobKey> {
-        if let Some((last_client, last_pipeline, job)) = &self.last
-            && **last_client == *client
-            && **last_pipeline == *pipeline
-        {
-            return Some(*job);
-        }
+    /// The job of a client's pipeline, of this call.
+    pub fn find(&mut self, client: &str, pipeline: &str, call: u64) -> Option<JobKey> {
         let jobs = self.by_client.get(client)?;
-        let (_, job) = jobs.iter().rfind(|(other, _)| **other == *pipeline)?;
+        let Known { job, .. } = jobs.iter().rfind(|job| *job.pipeline == *pipeline && job.call == call)?;
         self.last = Some((client.into(), pipeline.into(), *job));
         Some(*job)
     }
 
     /// All jobs of a client.
     pub fn of_client(&self, client: &str) -> impl Iterator<Item = JobKey> {
-        self.by_client.get(client).into_iter().flatten().map(|(_, job)| *job)
+        self.by_client.get(client).into_iter().flatten().map(|known| known.job)
     }
 
-    pub(crate) fn insert(&mut self, client: &str, pipeline: &str, job: JobKey) {
+    pub(crate) fn insert(&mut self, client: &str, pipeline: &str, call: u64, job: JobKey) {
         self.last = None;
-        self.by_client.entry(client.into()).or_default().push((pipeline.into(), job));
+        self.by_client.entry(client.into()).or_default().push(Known { pipeline: pipeline.into(), call, job });
     }
 
     pub(crate) fn remove(&mut self, client: &str, job: JobKey) {
         self.last = None;
         if let Some(jobs) = self.by_client.get_mut(client) {
-            jobs.retain(|(_, other)| *other != job);
+            jobs.retain(|known| known.job != job);
             if jobs.is_empty() {
                 self.by_client.remove(client);
             }

@@ -1,6 +1,7 @@
 //! pylm's wire: the sockets that its peers are given, and what is particular to them.
 
 mod answers;
+mod calls;
 pub mod clients;
 mod errors;
 pub mod followers;
