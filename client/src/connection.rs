@@ -4,6 +4,7 @@ use crate::state::session::Outgoing;
 use bytes::Bytes;
 use pylm_transport::{
     Context, Frame, Frames, Monitor, MonitorEventKind, Options, Poller, SendError, Socket, SocketKind,
+    TcpConnection,
 };
 use std::io;
 use std::time::Duration;
@@ -20,6 +21,8 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Connection {
     socket: Socket,
     monitor: Monitor,
+    /// The connection as the kernel knows it, once it is there.
+    tcp: Option<TcpConnection>,
     /// Why it is of no more use. What was received before that counts.
     lost: Option<String>,
     received: Frames,
@@ -37,7 +40,8 @@ impl Connection {
         socket.connect(address)?;
         poller.add(socket.fd(), SOCKET)?;
         poller.add(monitor.fd(), MONITOR)?;
-        Ok(Connection { socket, monitor, lost: None, received: Frames::new(), waiting: Frames::new() })
+        let (received, waiting) = <(Frames, Frames)>::default();
+        Ok(Connection { socket, monitor, tcp: None, lost: None, received, waiting })
     }
 
     /// Ends the connection. What was sent is given `linger` to leave.
@@ -52,6 +56,10 @@ impl Connection {
         let mut is_made = false;
         while let Some(event) = self.monitor.next_event() {
             let cause = match event.kind {
+                MonitorEventKind::Connected => {
+                    self.tcp = event.connection();
+                    continue;
+                }
                 MonitorEventKind::HandshakeSucceeded => {
                     is_made = true;
                     continue;
@@ -66,6 +74,16 @@ impl Connection {
             self.lost = Some(cause.into());
         }
         is_made
+    }
+
+    /// Whether the kernel tells what comes over it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.tcp.is_some()
+    }
+
+    /// For how long the kernel has received nothing, if it knows.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.tcp.as_ref()?.idle()
     }
 
     /// Why the connection is of no more use, once everything that it brought was received.

@@ -28,7 +28,6 @@
 //! node or its worker hosts meanwhile: the client keeps what has not ended, connects again by itself, and drops what it has
 //! had already. All of that is one thread of its own; the library needs no runtime.
 
-mod backoff;
 pub mod blocking;
 mod cache;
 mod client;

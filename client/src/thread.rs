@@ -1,7 +1,6 @@
 //! The client's thread: the only one that touches its sockets, and the one that runs its [session](crate::state).
 
 use crate::Error;
-use crate::backoff::Backoff;
 use crate::connection::Connection;
 use crate::desk::{CacheWaiter, Desk, Order, Status};
 use crate::pipe::Pipe;
@@ -9,12 +8,14 @@ use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
 use pylm_protocol::JobState;
+use pylm_protocol::link::{Backoff, largest_frame};
 use pylm_transport::{Context, Poller};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// ZeroMQ messages that are received before anything else gets its turn.
 const RECEIVE_BUDGET: usize = 64;
@@ -24,9 +25,6 @@ const IDLE_ACKNOWLEDGE: Duration = Duration::from_millis(100);
 
 /// How long the last words may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Room in a frame beside its payload.
-const FRAME_MARGIN: u64 = 1 << 20;
 
 /// The caller that waits for the first connection.
 pub(crate) struct FirstConnection {
@@ -87,7 +85,7 @@ impl ClientThread {
             pipes: BTreeMap::new(),
             behind: BTreeSet::new(),
             connection: None,
-            backoff: Backoff::new(),
+            backoff: Backoff::default(),
             attempt_at: now,
             last_cause: "the connection was not made in time".into(),
             first: Some(first),
@@ -176,7 +174,7 @@ impl ClientThread {
             let outcome = pylm_transport::look_up(&self.address);
             outcome.map_err(|error| End::Broken(Error::address(&self.address, error)))?;
         }
-        let largest = self.max_message.saturating_add(FRAME_MARGIN);
+        let largest = largest_frame(self.max_message);
         match Connection::new(&self.context, &self.address, largest, &self.poller) {
             Ok(connection) => {
                 self.connection = Some(connection);
@@ -195,7 +193,7 @@ impl ClientThread {
     fn receive(&mut self, now: Instant) -> Result<(), End> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.listen() {
-            self.session.connected(now);
+            self.session.connected(connection.is_seen(), now);
         }
         let mut is_drained = false;
         let mut outcome = Ok(());
@@ -212,7 +210,7 @@ impl ClientThread {
         if is_drained && outcome.is_ok() {
             outcome = match connection.take_lost() {
                 Some(cause) => Err(Break::Lost(cause)),
-                None => self.session.check(now),
+                None => self.session.check(now, || connection.idle()),
             };
         }
         self.after_receiving();
@@ -259,7 +257,9 @@ impl ClientThread {
             self.desk.set_status(Status::Reconnecting);
         }
         self.last_cause = cause;
-        self.attempt_at = self.backoff.next_attempt(now);
+        // A random id is as good a die as any.
+        let die = f64::from(Uuid::new_v4().as_u128() as u32) / f64::from(u32::MAX);
+        self.attempt_at = now + self.backoff.next_delay(die);
     }
 
     fn transmit(&mut self, now: Instant) -> Result<(), End> {

@@ -8,7 +8,7 @@ mod backoff;
 mod link;
 mod report;
 
-pub use backoff::{Backoff, growing};
+pub use backoff::{Backoff, growing, random_fraction};
 pub use link::ParentLink;
 
 use rustix::process::{Pid, Signal, kill_process};

@@ -2,6 +2,7 @@
 
 use crate::MAJOR;
 use crate::record::{ATTACH_FROM, Payload, Record, Source};
+use crate::strings::KEY;
 use crate::varint::{self, DecodeError, Head, Reader};
 use bytes::Bytes;
 use std::ops::Range;
@@ -193,7 +194,7 @@ impl<'a> BatchReader<'a> {
         let (mut reader, end) = self.short(code::SUBMIT)?;
         let job = u32::try_from(reader.varint().ok()?).ok()?;
         let number = reader.varint().ok()?;
-        let cache = short_string(&mut reader)?;
+        let cache = short_key(&mut reader)?;
         Some((job, number, cache, self.end_short(reader, end)?))
     }
 
@@ -208,7 +209,7 @@ impl<'a> BatchReader<'a> {
             part: reader.varint().ok()?,
             attempt: u32::try_from(reader.varint().ok()?).ok()?,
             timeout: reader.varint().ok()?,
-            cache: short_string(&mut reader)?,
+            cache: short_key(&mut reader)?,
         };
         Some((assign, self.end_short(reader, end)?))
     }
@@ -270,11 +271,14 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-/// A string; mostly an empty one.
+/// A cache key; mostly an empty one.
 #[inline]
-fn short_string<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+fn short_key<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
     let bytes = reader.bytes().ok()?;
-    if bytes.is_empty() { Some("") } else { std::str::from_utf8(bytes).ok() }
+    if bytes.is_empty() {
+        return Some("");
+    }
+    std::str::from_utf8(bytes).ok().filter(|key| KEY.check(key).is_ok())
 }
 
 #[cfg(test)]

@@ -8,15 +8,18 @@ pub mod batch;
 pub mod codes;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod link;
 pub mod name;
 mod nearest;
 pub mod palm;
 pub mod record;
+pub mod strings;
 pub mod varint;
 pub mod visible;
 
 pub use address::{Address, AddressError, Host, HttpAddress};
 pub use batch::{BatchReader, BatchWriter};
+pub use link::{IDLE_HEARTBEAT, IDLE_PATIENCE};
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use record::{FunctionOffer, JobState, Payload, Place, Record, Role};
@@ -29,7 +32,7 @@ use std::time::{Duration, Instant};
 pub const MAJOR: u8 = 1;
 
 /// The minor version of the native protocol: the lower one of two peers' is spoken.
-pub const MINOR: u64 = 0;
+pub const MINOR: u64 = 1;
 
 /// The minor version that is spoken with a peer of this one.
 pub fn spoken_minor(peer: u64) -> u64 {
@@ -52,9 +55,3 @@ pub const MOST_OUTPUTS: (u64, u64) = (1 << 17, 256 << 20);
 
 /// The default of `--max-message`: the largest payload that a node takes, in bytes.
 pub const DEFAULT_MAX_MESSAGE: u64 = 128 << 20;
-
-/// How often a client without jobs and its node say something to each other, instead of at every heartbeat.
-pub const IDLE_HEARTBEAT: Duration = Duration::from_secs(30);
-
-/// For how long each of them then asks not to be taken for lost, from each word on.
-pub const IDLE_PATIENCE: Duration = Duration::from_secs(90);

@@ -3,6 +3,7 @@
 //! pylm knows fields 1 to 6. Fields 16 and 17 are ours: they carry a node's own key through a Python worker, since
 //! Python's protobuf keeps fields that it does not know.
 
+use crate::strings::{CALL, KEY, NAME};
 use crate::varint::{self, DecodeError, Reader};
 use std::ops::Range;
 
@@ -91,8 +92,11 @@ impl<'a> PalmFields<'a> {
     /// The message, its strings looked at.
     ///
     /// # Errors
-    /// When a string is not UTF-8.
+    /// When a string is not UTF-8, or longer than it may be.
     pub fn check(self) -> Result<PalmMessage<'a>, DecodeError> {
+        NAME.check_length(self.pipeline.len().max(self.client.len()))?;
+        CALL.check_length(self.function.len())?;
+        KEY.check_length(self.cache.len())?;
         let string = |bytes| std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8);
         Ok(PalmMessage {
             pipeline: string(self.pipeline)?,
@@ -160,7 +164,7 @@ impl<'a> PalmMessage<'a> {
     /// Reads a message; fields that are not known are passed over.
     ///
     /// # Errors
-    /// When the bytes are not a PalmMessage: cut short, a wrong wire type, a string that is not UTF-8.
+    /// When the bytes are not a PalmMessage: cut short, a wrong wire type, a string that is not UTF-8 or longer than it may be.
     #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         PalmFields::read(bytes)?.check()

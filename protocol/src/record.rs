@@ -1,5 +1,6 @@
 //! The records of the native protocol, one variant each; `docs/protocol.md` says who sends which, and when.
 
+use crate::strings::{CALL, KEY, NAME, TEXT};
 use crate::varint::{self, DecodeError, Reader};
 use bytes::Bytes;
 use uuid::Uuid;
@@ -317,7 +318,7 @@ impl<'a> Field<'a> for Vec<FunctionOffer<'a>> {
         }
         let mut functions = Vec::new();
         for _ in 0..count {
-            let name = reader.string()?;
+            let name = NAME.take(reader.string()?)?;
             let flags = reader.varint()?;
             functions.push(FunctionOffer {
                 name,
@@ -372,7 +373,16 @@ impl<'a> Field<'a> for Payload {
 }
 
 macro_rules! records {
-    ($(#[doc = $doc:literal] $code:literal $name:ident { $($(#[doc = $field_doc:literal])? $field:ident: $type:ty),* $(,)? })*) => {
+    (@write $field:ident: $type:ty, $out:ident, $attachments:ident) => {
+        <$type as Field>::write($field, $out, $attachments)
+    };
+    (@write $field:ident: $type:ty = $bound:ident, $out:ident, $attachments:ident) => {
+        <&str as Field>::write(&&*$bound.fit($field), $out, $attachments)
+    };
+    // A string may have a bound: `name: &'a str = NAME`.
+    ($(#[doc = $doc:literal] $code:literal $name:ident {
+        $($(#[doc = $field_doc:literal])? $field:ident: $type:ty $(= $bound:ident)?),* $(,)?
+    })*) => {
         /// One record of a batch.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the fields are specified in docs/protocol.md")]
@@ -387,7 +397,7 @@ macro_rules! records {
                 match self {
                     $(Record::$name { $($field),* } => {
                         out.push($code);
-                        $(<$type as Field>::write($field, out, attachments);)*
+                        $(records!(@write $field: $type $(= $bound)?, out, attachments);)*
                     })*
                 }
             }
@@ -407,7 +417,11 @@ macro_rules! records {
                 match reader.octet()? {
                     $($code => Ok(Some(Record::$name {
                         $($field: match reader.is_empty() {
-                            false => <$type as Field>::read(&mut reader, source)?,
+                            false => {
+                                let value = <$type as Field>::read(&mut reader, source)?;
+                                $(let value = $bound.take(value)?;)?
+                                value
+                            }
                             true => <$type as Field>::missing(),
                         }),*
                     })),)*
@@ -427,7 +441,7 @@ macro_rules! records {
 records! {
     /// A peer's first record.
     0x01 Hello {
-        minor: u64, role: Role, peer: Uuid, name: &'a str, software: &'a str,
+        minor: u64, role: Role, peer: Uuid, name: &'a str = NAME, software: &'a str = NAME,
         /// The largest payload that the peer takes, in bytes; 0: the default.
         max_message: u64,
         /// For a host: what it offers. Context refers to these by their place.
@@ -437,9 +451,9 @@ records! {
         connection: u64,
     }
     /// The node's answer to Hello; durations in milliseconds.
-    0x02 Welcome { minor: u64, node: Uuid, name: &'a str, heartbeat: u64, silence: u64, max_message: u64 }
+    0x02 Welcome { minor: u64, node: Uuid, name: &'a str = NAME, heartbeat: u64, silence: u64, max_message: u64 }
     /// The node knows no such session, or ends it.
-    0x03 Reset { code: &'a str, text: &'a str }
+    0x03 Reset { code: &'a str = NAME, text: &'a str = TEXT }
     /// Nothing else was to be said.
     0x04 Heartbeat {
         /// Milliseconds for which the sender may stay silent, when that is longer than usual.
@@ -450,7 +464,7 @@ records! {
 
     /// Begins a job, or takes it up again.
     0x10 Open {
-        job: u32, identity: Uuid, flags: u64, pipeline: &'a str, function: &'a str,
+        job: u32, identity: Uuid, flags: u64, pipeline: &'a str = NAME, function: &'a str = CALL,
         /// How many outputs the client takes beyond those it has acknowledged.
         window: u64, window_bytes: u64,
         /// The epoch of the last Opened; nil at first.
@@ -467,7 +481,7 @@ records! {
         deadline: u64,
     }
     /// One message.
-    0x11 Submit { job: u32, number: u64, cache: &'a str, payload: Payload }
+    0x11 Submit { job: u32, number: u64, cache: &'a str = KEY, payload: Payload }
     /// No number from `count` on will follow.
     0x12 Finish { job: u32, count: u64 }
     /// Ends everything of the job that has not ended.
@@ -488,7 +502,7 @@ records! {
     /// The end of a message, and the number of its results.
     0x24 Done { job: u32, number: u64, results: u64 }
     /// The end of a message that failed, and the number of the results before that.
-    0x25 Failed { job: u32, number: u64, results: u64, code: &'a str, text: &'a str }
+    0x25 Failed { job: u32, number: u64, results: u64, code: &'a str = NAME, text: &'a str = TEXT }
     /// The job's window has changed.
     0x26 Window { job: u32, window: u64, window_bytes: u64 }
     /// The job was cancelled: no outputs follow.
@@ -499,15 +513,15 @@ records! {
 
     /// What many assignments share.
     0x30 Context {
-        context: u32, function: u32, job: Uuid, pipeline: &'a str, client: &'a str, functions: &'a str, stage: u64,
-        hops: u64,
+        context: u32, function: u32, job: Uuid, pipeline: &'a str = NAME, client: &'a str = NAME,
+        functions: &'a str = CALL, stage: u64, hops: u64,
         /// How many results, and bytes of them, each lease may yield before the node gives more room.
         results: u64, results_bytes: u64,
         flags: u64,
     }
     /// A message for a function.
     0x31 Assign {
-        lease: u64, context: u32, number: u64, part: u64, attempt: u32, timeout: u64, cache: &'a str, payload: Payload,
+        lease: u64, context: u32, number: u64, part: u64, attempt: u32, timeout: u64, cache: &'a str = KEY, payload: Payload,
     }
     /// Asks for a lease back that was not begun.
     0x32 Withdraw { lease: u64 }
@@ -530,14 +544,14 @@ records! {
     /// The end of a lease, and the number of its results.
     0x44 LeaseDone { lease: u64, results: u64 }
     /// The function failed, after that many results.
-    0x45 LeaseFailed { lease: u64, results: u64, flags: u64, code: &'a str, text: &'a str }
+    0x45 LeaseFailed { lease: u64, results: u64, flags: u64, code: &'a str = NAME, text: &'a str = TEXT }
 
     /// Asks for a value of the cache.
-    0x50 Get { call: u64, key: &'a str }
+    0x50 Get { call: u64, key: &'a str = KEY }
     /// Stores a value in the cache; an empty key lets the node choose one.
-    0x51 Set { call: u64, key: &'a str, payload: Payload }
+    0x51 Set { call: u64, key: &'a str = KEY, payload: Payload }
     /// Deletes a value of the cache.
-    0x52 Delete { call: u64, key: &'a str }
+    0x52 Delete { call: u64, key: &'a str = KEY }
     /// The answer to a Get, Set or Delete.
     0x58 Answer { call: u64, status: u32, payload: Payload }
 }

@@ -27,6 +27,9 @@ pub enum DecodeError {
     /// A value that its field does not allow.
     #[error("a value is not allowed in its field")]
     Value,
+    /// A string is longer than it may be.
+    #[error(transparent)]
+    TooLong(#[from] crate::strings::TooLong),
 }
 
 /// Appends `value` to `out`.

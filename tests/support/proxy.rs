@@ -19,24 +19,28 @@ pub enum Passage {
     Free,
     /// Passes each piece of up to 64 KiB on after so long.
     Slow(Duration),
+    /// Passes on so many bytes a second, each way.
+    Rate(u64),
     /// Keeps it, and leaves connections open, as a cable that was pulled out.
     Stalled,
     /// Cuts connections, new ones too.
     Refused,
 }
 
-/// A [`Passage`] that threads look at: microseconds, or one of the largest numbers.
+/// A [`Passage`] that threads look at: microseconds, bytes a second beyond [`Gate::RATE`], or one of the largest numbers.
 #[derive(Clone)]
 struct Gate(Arc<AtomicU64>);
 
 impl Gate {
     const STALLED: u64 = u64::MAX;
     const REFUSED: u64 = u64::MAX - 1;
+    const RATE: u64 = 1 << 48;
 
     fn set(&self, passage: Passage) {
         let value = match passage {
             Passage::Free => 0,
             Passage::Slow(delay) => u64::try_from(delay.as_micros()).unwrap_or(0),
+            Passage::Rate(bytes) => Self::RATE + bytes,
             Passage::Stalled => Self::STALLED,
             Passage::Refused => Self::REFUSED,
         };
@@ -47,12 +51,16 @@ impl Gate {
         self.0.load(Ordering::Relaxed) == Self::REFUSED
     }
 
-    /// Returns when what has come may go on.
-    fn pass(&self) {
+    /// Returns when so many bytes that have come may go on.
+    fn pass(&self, bytes: usize) {
         loop {
             match self.0.load(Ordering::Relaxed) {
                 Self::STALLED => thread::sleep(LOOK),
                 0 | Self::REFUSED => return,
+                rate @ Self::RATE.. => {
+                    let seconds = bytes as f64 / (rate - Self::RATE).max(1) as f64;
+                    return thread::sleep(Duration::from_secs_f64(seconds));
+                }
                 delay => return thread::sleep(Duration::from_micros(delay)),
             }
         }
@@ -133,7 +141,7 @@ fn connect(near: &TcpStream, far: &TcpStream, gate: &Gate) -> std::io::Result<[T
         thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(read @ 1..) = from.read(&mut buffer) {
-                gate.pass();
+                gate.pass(read);
                 if to.write_all(&buffer[..read]).is_err() {
                     break;
                 }

@@ -10,6 +10,8 @@ use std::slice;
 use bytes::Bytes;
 use zmq_sys::zmq_msg_t;
 
+use crate::TcpConnection;
+
 /// From this size on a buffer is handed to libzmq instead of copied: below, the copy costs less than the bookkeeping.
 const SEND_WITHOUT_COPY: usize = 4 * 1024;
 
@@ -153,6 +155,12 @@ impl Frame {
             NonNull::new(unsafe { zmq_sys::zmq_msg_gets(&raw const self.msg, name.as_ptr()) }.cast_mut())?;
         // SAFETY: libzmq gives a string that ends with a zero and lives as long as the message.
         unsafe { CStr::from_ptr(value.as_ptr()) }.to_str().ok()
+    }
+
+    /// The connection that a received frame came over; none where that was no TCP connection, or is gone.
+    #[must_use]
+    pub fn connection(&self) -> Option<TcpConnection> {
+        TcpConnection::of(self.property(c"__fd")?.parse().ok()?)
     }
 
     /// Whether further frames of the same multipart follow; only for a frame just received.

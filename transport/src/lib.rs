@@ -8,6 +8,7 @@
 //!   whole multipart or leaves every frame with the caller.
 //! - [`Poller`] sleeps until one of many sockets has news; [`Waker`] ends that sleep from another thread.
 //! - [`Monitor`] tells what happens to a socket's connections.
+//! - [`TcpConnection`] is one of those connections as the kernel knows it, half frames included.
 //! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages.
 //!
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
@@ -22,6 +23,7 @@ mod options;
 mod poller;
 mod security;
 mod socket;
+mod tcp;
 mod transfer;
 mod tuning;
 
@@ -35,4 +37,5 @@ pub use options::{KeepAlive, Options};
 pub use poller::{Key, Poller, Waker};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
 pub use socket::{Events, Socket};
+pub use tcp::TcpConnection;
 pub use tuning::{raise_file_limit, tune_allocator};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Context, Frames, Options, Socket, SocketKind};
+use crate::{Context, Frames, Options, Socket, SocketKind, TcpConnection};
 
 /// The monitor's end of the line, held by the monitor and by the socket it watches: libzmq must not find it closed.
 pub(crate) type SharedPair = Arc<Mutex<Socket>>;
@@ -16,7 +16,8 @@ pub(crate) type SharedPair = Arc<Mutex<Socket>>;
 pub(crate) const EVENTS: c_int = 0xffff & !(zmq_sys::ZMQ_EVENT_MONITOR_STOPPED as c_int);
 
 /// What begins and ends the use of a connection.
-pub(crate) const ENDS: c_int = (zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+pub(crate) const ENDS: c_int = (zmq_sys::ZMQ_EVENT_CONNECTED
+    | zmq_sys::ZMQ_EVENT_HANDSHAKE_SUCCEEDED
     | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq_sys::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
@@ -82,6 +83,15 @@ pub enum MonitorEventKind {
     HandshakeFailedAuth,
     /// Something that this version does not know, by its number.
     Unknown(u16),
+}
+
+impl MonitorEvent {
+    /// The connection that was made or accepted; none for other events, or where it is no TCP connection, or gone.
+    #[must_use]
+    pub fn connection(&self) -> Option<TcpConnection> {
+        let is_begin = matches!(self.kind, MonitorEventKind::Connected | MonitorEventKind::Accepted);
+        TcpConnection::of(i32::try_from(self.value).ok().filter(|_| is_begin)?)
+    }
 }
 
 impl MonitorEventKind {

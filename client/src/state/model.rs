@@ -336,7 +336,7 @@ impl Harness {
 
     fn connect(&mut self) {
         self.session.connecting(self.now);
-        self.session.connected(self.now);
+        self.session.connected(true, self.now);
         self.window = Window::EARLY;
         self.under_way.clear();
     }
@@ -544,13 +544,13 @@ fn silence_counts_as_loss_unless_the_node_asked_for_patience() {
     assert!(harness.session.is_up());
     let later = |seconds| harness.now + Duration::from_secs(seconds);
     let (four, six, nine) = (later(4), later(6), later(9));
-    assert!(harness.session.check(four).is_ok());
-    assert!(harness.session.check(six).is_err());
+    assert!(harness.session.check(four, || None).is_ok());
+    assert!(harness.session.check(six, || None).is_err());
     harness.receive();
     harness.node.say(&Record::Heartbeat { patience: 8000 });
     harness.receive();
-    assert!(harness.session.check(six).is_ok());
-    assert!(harness.session.check(nine).is_err());
+    assert!(harness.session.check(six, || None).is_ok());
+    assert!(harness.session.check(nine, || None).is_err());
 }
 
 #[test]
@@ -595,9 +595,9 @@ fn a_client_without_jobs_says_less_and_hears_of_a_lost_node_as_soon_as_it_wants_
     harness.node.say(&Record::Heartbeat { patience });
     harness.receive();
     let later = rests + Duration::from_secs(8);
-    assert!(harness.session.check(later).is_ok());
+    assert!(harness.session.check(later, || None).is_ok());
     harness.session.call(CacheCall::Get { key: "key".into() }, ());
     assert!(harness.session.transmit(later).is_some());
-    assert!(harness.session.check(later + Duration::from_secs(4)).is_ok());
-    assert!(harness.session.check(later + Duration::from_secs(6)).is_err(), "it wants an answer");
+    assert!(harness.session.check(later + Duration::from_secs(4), || None).is_ok());
+    assert!(harness.session.check(later + Duration::from_secs(6), || None).is_err(), "it wants an answer");
 }

@@ -6,10 +6,10 @@ use super::jobs::Jobs;
 use super::window::Window;
 use crate::Error;
 use bytes::Bytes;
+use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{
-    BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, IDLE_HEARTBEAT, IDLE_PATIENCE, MAJOR,
-    MINOR, Record, Role, codes,
+    BatchReader, BatchWriter, DEFAULT_MAX_MESSAGE, DISCOVERY_KEY, MAJOR, MINOR, Record, Role, codes,
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -17,17 +17,8 @@ use uuid::Uuid;
 /// How often a question for the protocol's version is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// From this size on a message is announced, as it may take longer than the node waits for a sign of life.
-const ANNOUNCE_FROM: usize = 4 << 20;
-
-/// The slowest link that is reckoned with, in bytes per millisecond.
-const SLOWEST_LINK: usize = 256;
-
 /// The call that follows Goodbye; those of the application count from 0.
 const LAST_CALL: u64 = u64::MAX;
-
-/// The most patience that a node may ask for, in milliseconds.
-const MOST_PATIENCE: u64 = 3_600_000;
 
 /// Who the client is.
 #[derive(Debug, Clone)]
@@ -74,15 +65,6 @@ pub(crate) enum Break {
     Final(Error),
 }
 
-/// The lengths of time by which the two sides know each other alive.
-#[derive(Debug, Clone, Copy)]
-struct Rhythm {
-    heartbeat: Duration,
-    silence: Duration,
-}
-
-const DEFAULT_RHYTHM: Rhythm = Rhythm { heartbeat: Duration::from_secs(1), silence: Duration::from_secs(5) };
-
 /// A client's side of the protocol; `W` is whoever waits for the answer to a cache call.
 #[derive(Debug)]
 pub(crate) struct Session<W> {
@@ -92,17 +74,15 @@ pub(crate) struct Session<W> {
     link: Link,
     /// The connection is there; until then, the first words wait for it.
     made: bool,
-    rhythm: Rhythm,
+    /// When the node was heard, and when something has to be said to it.
+    pulse: Pulse,
+    /// The kernel tells what comes over the connection.
+    kernel_tells: bool,
     /// Whether this address has proved to be a native node.
     proven: bool,
     /// When the node is asked, or asked again, whether it is a native one, as it has not answered that yet.
     ask_at: Option<Instant>,
     node_max_message: u64,
-    said_at: Instant,
-    /// There was nothing to do when something was said last: the node may be silent for longer, as it was told of this side.
-    idle: bool,
-    /// When the node counts as lost if nothing is heard until then.
-    lost_at: Instant,
     jobs: Jobs,
     /// Jobs to which something has come.
     touched: Vec<u32>,
@@ -120,13 +100,11 @@ impl<W> Session<W> {
             connections: 0,
             link: Link::Down,
             made: false,
-            rhythm: DEFAULT_RHYTHM,
+            pulse: Pulse::new(now),
+            kernel_tells: false,
             proven: false,
             ask_at: None,
             node_max_message: DEFAULT_MAX_MESSAGE,
-            said_at: now,
-            idle: false,
-            lost_at: now,
             jobs: Jobs::default(),
             touched: Vec::new(),
             calls: Calls::default(),
@@ -183,16 +161,16 @@ impl<W> Session<W> {
         self.link = Link::Fresh;
         self.made = false;
         self.ask_at = (!self.proven).then_some(now);
-        self.said_at = now;
-        self.idle = false;
+        self.pulse = Pulse::new(now);
     }
 
-    /// The connection is made.
-    pub(crate) fn connected(&mut self, now: Instant) {
+    /// The connection is made; the kernel tells of the bytes that come over it, or not.
+    pub(crate) fn connected(&mut self, kernel_tells: bool, now: Instant) {
         self.connections += 1;
         self.made = true;
-        self.said_at = now;
-        self.lost_at = now + self.rhythm.silence;
+        self.kernel_tells = kernel_tells;
+        self.pulse.say(now);
+        self.pulse.hear(now);
     }
 
     /// The connection is gone.
@@ -220,25 +198,25 @@ impl<W> Session<W> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.link {
             Link::Down => None,
-            Link::Fresh => Some(self.said_at),
+            // At once.
+            Link::Fresh => Some(self.pulse.said()),
             _ if !self.made => None,
             Link::Greeting | Link::Up | Link::Draining | Link::Leaving => {
-                let due = self.lost_at.min(self.said_at + self.heartbeat());
-                Some(self.ask_at.map_or(due, |ask_at| ask_at.min(due)))
+                [Some(self.pulse.due_at()), self.pulse.lost_at(), self.ask_at].into_iter().flatten().min()
             }
         }
     }
 
-    /// How long nothing may be said.
-    fn heartbeat(&self) -> Duration {
-        if self.idle { self.rhythm.heartbeat.max(IDLE_HEARTBEAT) } else { self.rhythm.heartbeat }
-    }
-
-    /// Looks whether the node has been silent for too long. To be asked when everything that came was received.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), Break> {
+    /// Looks whether the node has been silent for too long. To be asked when everything that came was received; `idle` tells for how
+    /// long the kernel has received nothing.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        idle: impl FnOnce() -> Option<Duration>,
+    ) -> Result<(), Break> {
         match self.link {
             Link::Down => Ok(()),
-            _ if !self.made || now < self.lost_at => Ok(()),
+            _ if !self.made || self.pulse.silence(now, idle).is_none() => Ok(()),
             _ if self.ask_at.is_some() => {
                 Err(Break::Lost("it accepts connections, but does not answer".into()))
             }
@@ -269,35 +247,33 @@ impl<W> Session<W> {
         let draining = self.link == Link::Draining;
         self.jobs.transmit(draining, self.node_max_message, &mut self.writer, &mut self.touched);
         if self.writer.is_empty() {
-            if now < self.said_at + self.heartbeat() {
+            if !self.pulse.is_due(now) {
                 return None;
             }
             self.rest();
         } else {
             self.wake(now);
         }
-        self.said_at = now;
-        let size = self.writer.bytes();
+        self.pulse.say(now);
+        let announcement = self.pulse.announce(self.writer.bytes());
         let batch = self.take_batch();
-        if size < ANNOUNCE_FROM {
-            return Some(batch);
-        }
+        let Some(announcement) = announcement else { return Some(batch) };
         self.announced = Some(batch);
-        self.writer.push(&Record::Heartbeat { patience: (size / SLOWEST_LINK) as u64 });
+        self.writer.push(&announcement);
         Some(self.take_batch())
     }
 
     /// Says a heartbeat. Without jobs and calls there is little to lose: then it is the last one for a while.
     fn rest(&mut self) {
-        self.idle = self.link == Link::Up && self.jobs.is_empty() && self.calls.is_empty();
-        let patience = if self.idle { IDLE_PATIENCE.as_millis() as u64 } else { 0 };
-        self.writer.push(&Record::Heartbeat { patience });
+        let rests = self.link == Link::Up && self.jobs.is_empty() && self.calls.is_empty();
+        let heartbeat = self.pulse.heartbeat(rests);
+        self.writer.push(&heartbeat);
     }
 
     /// There is something to say: a node that was allowed to be silent for long is so no more.
     fn wake(&mut self, now: Instant) {
-        if std::mem::take(&mut self.idle) {
-            self.lost_at = self.lost_at.min(now + self.rhythm.silence);
+        if self.pulse.wake() {
+            self.pulse.expect(now);
         }
     }
 
@@ -338,7 +314,7 @@ impl<W> Session<W> {
     /// When the connection is of no more use.
     pub(crate) fn receive(&mut self, frames: &[Bytes], now: Instant) -> Result<(), Break> {
         let Some((frame, attachments)) = frames.split_first() else { return Ok(()) };
-        self.lost_at = now + self.rhythm.silence;
+        self.pulse.hear(now);
         if frame.is_empty() {
             return match (self.ask_at, attachments) {
                 (Some(_), [value]) => self.discovered(value),
@@ -399,10 +375,10 @@ impl<W> Session<W> {
                 self.answers.extend(self.calls.answer(call, status, payload.0));
             }
             Record::Heartbeat { patience } => {
-                self.lost_at = self.lost_at.max(now + Duration::from_millis(patience.min(MOST_PATIENCE)));
+                self.pulse.be_patient(patience, now);
             }
-            Record::Welcome { heartbeat, silence, max_message, .. } => {
-                self.welcome(heartbeat, silence, max_message, now);
+            Record::Welcome { minor, heartbeat, silence, max_message, .. } => {
+                self.welcome(minor, (heartbeat, silence), max_message);
             }
             Record::Goodbye {} if self.link == Link::Up => self.link = Link::Draining,
             Record::Goodbye {} => {}
@@ -422,19 +398,15 @@ impl<W> Session<W> {
         Ok(())
     }
 
-    fn welcome(&mut self, heartbeat: u64, silence: u64, max_message: u64, now: Instant) {
+    fn welcome(&mut self, minor: u64, (heartbeat, silence): (u64, u64), max_message: u64) {
         if self.link == Link::Greeting {
             self.link = Link::Up;
         }
         self.proven = true;
         self.ask_at = None;
-        let or = |value, default| if value == 0 { default } else { Duration::from_millis(value) };
-        self.rhythm = Rhythm {
-            heartbeat: or(heartbeat, DEFAULT_RHYTHM.heartbeat),
-            silence: or(silence, DEFAULT_RHYTHM.silence),
-        };
-        self.lost_at = now + self.rhythm.silence;
-        self.node_max_message = if max_message == 0 { DEFAULT_MAX_MESSAGE } else { max_message };
+        self.pulse.set_rhythm(heartbeat, silence);
+        self.pulse.speak(minor, self.kernel_tells);
+        self.node_max_message = link::max_message(max_message);
     }
 
     /// Hands something to its job; what is for a job that is over crossed that on its way.

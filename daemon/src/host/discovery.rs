@@ -62,6 +62,18 @@ fn tell_whether_found(address: String) {
     let _ = thread::Builder::new().name("resolver".into()).spawn(look);
 }
 
+/// Asks once, and waits a little for the answer.
+pub(super) fn ask(
+    context: &Context,
+    address: &str,
+    client: &str,
+    life: &mut Life,
+) -> Result<Option<Server>, HostError> {
+    let mut go_on = || life.pulse(Instant::now());
+    let answer = Db::connect(context, address)?.get(client, DISCOVERY_KEY, FIRST_PATIENCE, &mut go_on)?;
+    answer.map(|version| server(&version)).transpose()
+}
+
 fn server(version: &[u8]) -> Result<Server, HostError> {
     let text = String::from_utf8_lossy(version);
     match text.split('.').next().unwrap_or_default().parse::<u8>() {

@@ -72,6 +72,8 @@ struct Host {
     slots: usize,
     /// The most bytes of payload that may be out at this host.
     limit_bytes: u64,
+    /// The largest payload that it takes, in bytes.
+    max_message: u64,
     /// How long a function may go on when nobody wants its results.
     grace: Duration,
     /// For how long the thread that moves messages asks for news before it sleeps.
@@ -97,8 +99,8 @@ impl Host {
                     let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
                     thread.spawn_scoped(scope, move || slot::run(slot, shared))?;
                 }
-                let host =
-                    Native::new(&self.db, &shared, self.limit_bytes, self.grace, &mut life, &mut poller);
+                let limits = (self.limit_bytes, self.max_message);
+                let host = Native::new(&self.db, &shared, limits, self.grace, &mut life, &mut poller);
                 let served = host.serve(&context);
                 shared.queue.close();
                 served

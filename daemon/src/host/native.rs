@@ -2,10 +2,12 @@
 
 mod connection;
 mod intake;
+mod outgoing;
 mod overlong;
 mod session;
 
 use super::HostError;
+use super::discovery::{self, Server};
 use super::life::{BEAT, Life};
 use super::limit::Pace;
 use super::outbox::Fetched;
@@ -13,21 +15,19 @@ use super::parcel::{Given, LeaseContext};
 use super::queue::Live;
 use super::shared::Shared;
 use super::untaken::Untaken;
-use crate::supervisor::Backoff;
+use crate::supervisor::random_fraction;
+use outgoing::Outgoing;
 use overlong::Overlong;
-use pylm_transport::{Context, Frames, Poller};
+use pylm_protocol::link::Backoff;
+use pylm_transport::{Context, Poller};
 use session::Over;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-/// The delay before the first attempt to connect again, which doubles with each that follows.
-const FIRST_DELAY: Duration = Duration::from_millis(50);
-/// The longest delay before an attempt to connect again.
-const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// How long a host that is ending waits for the node to take its last results.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -38,6 +38,8 @@ pub(super) struct Native<'a> {
     life: &'a mut Life,
     poller: &'a mut Poller,
     limit_bytes: u64,
+    /// The largest payload that this host takes, in bytes.
+    max_message: u64,
     /// Names this host, whatever connection it comes over.
     peer: Uuid,
     /// How many connections there were, with this one.
@@ -59,6 +61,8 @@ pub(super) struct Native<'a> {
     /// Since when the host is ending and has nothing under way.
     finished: Option<Instant>,
     was_ready: bool,
+    /// The node has said Welcome over the last connection.
+    is_welcome: bool,
 }
 
 /// What belongs to one session.
@@ -66,15 +70,15 @@ pub(super) struct Native<'a> {
 struct Books {
     given: Given,
     contexts: HashMap<u32, Arc<LeaseContext>>,
-    outgoing: VecDeque<Frames>,
+    outgoing: Outgoing,
 }
 
 impl<'a> Native<'a> {
-    /// A host that has not met the node at `address` yet. A function may go on for `grace` when nobody wants its results. The waker of `poller` is the one that `shared` wakes.
+    /// A host that has not met the node at `address` yet, and takes so many bytes at a time, and in one message. A function may go on for `grace` when nobody wants its results. The waker of `poller` is the one that `shared` wakes.
     pub(super) fn new(
         address: &'a str,
         shared: &'a Shared,
-        limit_bytes: u64,
+        (limit_bytes, max_message): (u64, u64),
         grace: Duration,
         life: &'a mut Life,
         poller: &'a mut Poller,
@@ -85,10 +89,11 @@ impl<'a> Native<'a> {
             life,
             poller,
             limit_bytes,
+            max_message,
             peer: Uuid::new_v4(),
             connections: 0,
             node: None,
-            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
+            backoff: Backoff::default(),
             pace: Pace::new(shared.outboxes.len(), shared.takes_nothing.load(Relaxed)),
             untaken: Untaken::default(),
             live: Live::default(),
@@ -98,6 +103,7 @@ impl<'a> Native<'a> {
             is_ending: false,
             finished: None,
             was_ready: false,
+            is_welcome: false,
         }
     }
 
@@ -109,7 +115,14 @@ impl<'a> Native<'a> {
                 Over::Overlong => self.life.end_process(),
                 Over::Final(why) => return Err(HostError::Final(why)),
                 Over::Lost(why) => {
-                    let delay = self.backoff.next_delay();
+                    if !self.is_welcome && self.life.ends_processes() && self.serves_pylm(context)? {
+                        warn!(
+                            db = self.address,
+                            "a node of pylm's serves there now: this process ends, and is started again for it"
+                        );
+                        self.life.end_process();
+                    }
+                    let delay = self.backoff.next_delay(random_fraction());
                     warn!(db = self.address, %why, retry_ms = delay.as_millis() as u64, "the connection is lost");
                     self.lose();
                     if self.pause(delay)? {
@@ -118,6 +131,12 @@ impl<'a> Native<'a> {
                 }
             }
         }
+    }
+
+    /// Whether what serves at the node's address, and said no Welcome, is a node of pylm's by now.
+    fn serves_pylm(&mut self, context: &Context) -> Result<bool, HostError> {
+        let found = discovery::ask(context, self.address, &self.shared.name, self.life)?;
+        Ok(found == Some(Server::Pylm))
     }
 
     /// After a connection is lost: the node gives what was not begun to others.

@@ -34,7 +34,8 @@ pub struct WorkerOptions {
     /// With --http: how long a call waits for a slot before it is refused with status 503
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub http_wait: TimeSpan,
-    /// With --http: the largest body of a call, and the largest result
+    /// The largest message that this host takes; a node that takes larger ones ends them with too-large. With --http: the largest body
+    /// of a call, and the largest result
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::new(pylm_protocol::DEFAULT_MAX_MESSAGE), value_parser = ByteSize::positive)]
     pub max_message: ByteSize,
     /// The most bytes of messages that may wait in this host, beside one

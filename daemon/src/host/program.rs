@@ -75,8 +75,9 @@ fn work(options: WorkerOptions, origins: &Origins) -> ExitCode {
         None => {
             let db = options.db.map(|db| db.to_string()).unwrap_or_default();
             let grace = options.grace.into();
-            let (limit_bytes, spin) = (options.limit_bytes.bytes(), options.spin.into());
-            Host { db, name, slots, limit_bytes, grace, spin, functions }.serve(Life::begin)
+            let (limit_bytes, max_message) = (options.limit_bytes.bytes(), options.max_message.bytes());
+            let spin = options.spin.into();
+            Host { db, name, slots, limit_bytes, max_message, grace, spin, functions }.serve(Life::begin)
         }
     };
     match served {

@@ -26,8 +26,6 @@ pub const HOST_BYTES: u64 = 64 << 20;
 pub const WORK_AHEAD: Duration = Duration::from_millis(5);
 /// ZeroMQ messages that libzmq may keep for one peer. Windows and limits bound what is under way, not this.
 pub const HIGH_WATER_MARK: u32 = 10_000;
-/// Frames may be longer than payloads: records and headers come with them.
-pub const FRAME_OVERHEAD: u64 = 1 << 20;
 /// Frames of pylm peers, which do not know how large theirs may be: as large as protobuf lets them be. Beyond that libzmq would end the
 /// connection, and what is behind such a frame would be lost with it; so it is read, and refused.
 pub const PYLM_FRAME: u64 = 2 << 30;
@@ -39,22 +37,12 @@ pub const FOLLOW_LIMIT: u64 = 1_024;
 pub const FOLLOW_OUTBOX: usize = 1_024;
 /// Bytes of them.
 pub const FOLLOW_OUTBOX_BYTES: u64 = 16 << 20;
-/// The delay before the first attempt to find an earlier node again, which doubles with each that follows.
-pub const FOLLOW_DELAY: Duration = Duration::from_millis(50);
-/// The longest of these delays.
-pub const FOLLOW_DELAY_MAX: Duration = Duration::from_secs(2);
 /// Nodes that a message may pass: beyond that, they follow each other in a circle.
 pub const HOPS: u32 = 64;
 /// Messages out at those who follow a topic in pylm's way, until the socket has taken them.
 pub const SUBSCRIBER_LIMIT: u64 = 256;
-/// Each side of a session says something this often.
-pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Who connects has so long for libzmq's greeting.
 pub const GREETING: Duration = Duration::from_secs(5);
-/// A peer that said nothing for so long is lost.
-pub const SILENCE: Duration = Duration::from_secs(5);
-/// The most that a peer may ask for, on top, with a heartbeat's `patience`.
-pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Jobs that one session may have open.
 pub const JOBS: usize = pylm_protocol::OPEN_JOBS;
 /// Functions that one host may offer, or topics that it may follow.

@@ -20,6 +20,7 @@ impl Router {
                 &self.db.socket,
                 &Record::Reset { code: RESET_SILENT, text: "nothing was heard for too long" },
             );
+            self.sessions.cut_soon(session, now);
             self.lose_session(session, "nothing was heard from it for too long", now);
         }
         self.replies.forget_read();

@@ -12,7 +12,7 @@ use super::router::Router;
 use crate::supervisor::growing;
 use bytes::Bytes;
 use pylm_protocol::Record;
-use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST};
+use pylm_protocol::codes::{FAILED, INCONSISTENT, LOST, TOO_LARGE};
 use pylm_transport::Frame;
 use slotmap::Key;
 use std::time::Instant;
@@ -48,9 +48,14 @@ impl Router {
             self.expire_unoffered(now);
         }
         let mut pushed = false;
+        let mut refused = Vec::new();
         let Router { ledger, hosts, sessions, workers, tempos, run_mark, pen, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
-            Some(Host::Native(host)) => host.assign(&assignment, now, sessions),
+            Some(Host::Native(host)) => {
+                if let Err(why) = host.assign(&assignment, now, sessions) {
+                    refused.push((assignment.host, assignment.lease, why));
+                }
+            }
             Some(Host::Pylm(port)) => {
                 let part = &assignment.part;
                 let tracking = tracking(assignment.lease, *run_mark);
@@ -67,6 +72,9 @@ impl Router {
         });
         if pushed {
             self.expect_answers(now);
+        }
+        for (host, lease, why) in refused {
+            self.take_failure(host, lease, true, TOO_LARGE, &why);
         }
     }
 

@@ -9,6 +9,7 @@ use super::pylm::clients::{Line, PylmStream};
 use super::router::Router;
 use pylm_protocol::Place;
 use pylm_protocol::codes::{FAILED, PANICKED, TOO_LARGE};
+use pylm_protocol::strings::TEXT;
 use std::time::Instant;
 
 /// What a job owes its client.
@@ -118,6 +119,7 @@ impl Router {
         self.count_off(&message);
         self.forget_in_hooks(key);
         let (number, results) = (message.number, message.results);
+        let text = &*TEXT.fit(text);
         tracing::debug!(number, code, text, "a message failed");
         let failed = || {
             let (code, text) = (code.to_owned(), text.to_owned());

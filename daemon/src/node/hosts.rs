@@ -7,6 +7,7 @@ use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::followers::Subscribers;
 use pylm_protocol::batch::Assign;
 use pylm_protocol::record::LISTENS_ELSEWHERE;
+use pylm_protocol::strings::{CALL, KEY, NAME};
 use pylm_protocol::{FunctionOffer, Record};
 use slotmap::Key;
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ pub struct NativeHost {
     pub peer: Uuid,
     /// Its session; none while it is away.
     pub session: Option<SessionKey>,
+    /// The largest payload that it takes, in bytes.
+    max_message: u64,
     functions: HashMap<Box<str>, u32>,
     contexts: HashMap<ContextKey, u32>,
     /// Keeps the headers, by whose address contexts are found, where they are.
@@ -45,12 +48,17 @@ pub struct NativeHost {
 
 impl NativeHost {
     /// A host that has just said Hello.
-    pub fn new(peer: Uuid, session: SessionKey, functions: &[FunctionOffer<'_>]) -> Self {
+    pub fn new(
+        (peer, session): (Uuid, SessionKey),
+        max_message: u64,
+        functions: &[FunctionOffer<'_>],
+    ) -> Self {
         let functions =
             functions.iter().zip(0..).map(|(function, index)| (function.name.into(), index)).collect();
         NativeHost {
             peer,
             session: Some(session),
+            max_message,
             functions,
             contexts: HashMap::new(),
             headers: Vec::new(),
@@ -60,15 +68,27 @@ impl NativeHost {
     }
 
     /// Gives a part to the host.
+    ///
+    /// # Errors
+    /// When the host does not take it, nor would take it ever, with the reason.
     #[inline]
-    pub fn assign(&mut self, assignment: &Assignment<'_>, now: Instant, sessions: &mut Sessions) {
-        let Some(session) = self.session else { return };
+    pub fn assign(
+        &mut self,
+        assignment: &Assignment<'_>,
+        now: Instant,
+        sessions: &mut Sessions,
+    ) -> Result<(), String> {
+        let Some(session) = self.session else { return Ok(()) };
         let part = &assignment.part;
-        let context = self.context(session, &part.body.header, assignment.function, sessions);
+        if part.body.payload.len() as u64 > self.max_message {
+            return Err(self.too_large(part.body.payload.len(), sessions.name(session)));
+        }
+        let context = self.context(session, &part.body.header, assignment.function, sessions)?;
         // What goes on keeps its key, which another node would not derive.
         let own_key = part.relay().filter(|_| part.body.cache.is_none());
         let own_key = own_key.map(|_| part.identity.cache_key(part.body.header.job));
         let cache = own_key.as_deref().or(part.body.cache.as_deref()).unwrap_or_default();
+        KEY.check_length(cache.len()).map_err(|error| error.to_string())?;
         let assign = Assign {
             lease: assignment.lease.data().as_ffi(),
             context,
@@ -81,6 +101,15 @@ impl NativeHost {
             cache,
         };
         sessions.write(session, |batch| batch.assign(assign, &part.body.payload));
+        Ok(())
+    }
+
+    #[cold]
+    fn too_large(&self, size: usize, name: Option<&str>) -> String {
+        let (name, most) = (name.unwrap_or_default(), self.max_message);
+        format!(
+            "the payload has {size} bytes, and the host {name} takes {most}; see --max-message of pylm-worker"
+        )
     }
 
     /// The context of these, which the host is told if it does not know it.
@@ -91,7 +120,7 @@ impl NativeHost {
         header: &Arc<Header>,
         function: &str,
         sessions: &mut Sessions,
-    ) -> u32 {
+    ) -> Result<u32, String> {
         let function_index = match self.functions.len() {
             1 => 0,
             _ => self.functions.get(function).copied().unwrap_or_default(),
@@ -100,14 +129,14 @@ impl NativeHost {
         if let Some((last, context)) = self.last
             && last == key
         {
-            return context;
+            return Ok(context);
         }
         let context = match self.contexts.get(&key) {
             Some(&context) => context,
-            None => self.tell_context(session, key, header, sessions),
+            None => self.tell_context(session, key, header, sessions)?,
         };
         self.last = Some((key, context));
-        context
+        Ok(context)
     }
 
     fn tell_context(
@@ -116,7 +145,11 @@ impl NativeHost {
         key: ContextKey,
         header: &Arc<Header>,
         sessions: &mut Sessions,
-    ) -> u32 {
+    ) -> Result<u32, String> {
+        // Hooks may have changed them.
+        for (bound, text) in [(NAME, &header.pipeline), (NAME, &header.client), (CALL, &header.function)] {
+            bound.check(text.as_str()).map_err(|error| error.to_string())?;
+        }
         if self.contexts.len() >= CONTEXTS {
             for (_, context) in self.contexts.drain() {
                 sessions.say(session, &Record::Forget { context });
@@ -143,6 +176,6 @@ impl NativeHost {
                 flags: if header.elsewhere { LISTENS_ELSEWHERE } else { 0 },
             },
         );
-        context
+        Ok(context)
     }
 }

@@ -8,11 +8,22 @@ use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
 use pylm_protocol::palm::{PalmFields, PalmMessage};
+use pylm_protocol::strings::KEY;
 use pylm_transport::{Frame, Frames};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
+
+/// A cache key that is one, if any is given.
+#[inline]
+fn key(bytes: &[u8]) -> Option<Option<&str>> {
+    if bytes.is_empty() {
+        return Some(None);
+    }
+    let key = std::str::from_utf8(bytes).ok()?;
+    KEY.check(key).is_ok().then_some(Some(key))
+}
 
 impl Router {
     /// Takes one message from a PULL of pylm clients.
@@ -47,9 +58,8 @@ impl Router {
             Ok(_) => return self.garbage("pull", "a message without a client"),
             Err(error) => return self.garbage("pull", &error.to_string()),
         };
-        let cache = if palm.cache.is_empty() { Ok(None) } else { std::str::from_utf8(palm.cache).map(Some) };
-        let (job, cache) = match (self.job_of_the_last(call, &palm), cache) {
-            (Some(job), Ok(cache)) => (job, cache),
+        let (job, cache) = match (self.job_of_the_last(call, &palm), key(palm.cache)) {
+            (Some(job), Some(cache)) => (job, cache),
             _ => match palm.check() {
                 Ok(palm) => {
                     (self.job_of(line, call, &palm, now), Some(palm.cache).filter(|key| !key.is_empty()))

@@ -141,7 +141,9 @@ impl Flags {
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
         let workers = self.start_workers(&node.local_db, files)?;
-        let inline = self.inline.then(|| InlineHost::start(&self.name, &node.local_db, functions));
+        let max_message = self.max_message.bytes();
+        let inline =
+            self.inline.then(|| InlineHost::start(&self.name, &node.local_db, max_message, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;
         gate::has_room()?;
@@ -187,6 +189,8 @@ impl Flags {
                 (&self.log.log).into(),
                 "--grace".into(),
                 self.worker_grace.to_string().into(),
+                "--max-message".into(),
+                self.max_message.to_string().into(),
             ],
         };
         if workers.count == 0 {
@@ -207,6 +211,7 @@ impl Flags {
             timeout: self.http_worker_timeout.into(),
             attempts: self.http_worker_attempts,
             limit_bytes: HOST_BYTES,
+            max_message: self.max_message.bytes(),
         };
         workers.start().context("cannot start calling web workers")
     }

@@ -1,8 +1,9 @@
 //! The sockets of a node: bound at start, all owned by the routing thread.
 
-use super::bounds::{FRAME_OVERHEAD, GREETING, HIGH_WATER_MARK, PYLM_FRAME};
+use super::bounds::{GREETING, HIGH_WATER_MARK, PYLM_FRAME};
 use super::config::NodeConfig;
 use crate::binding::remedy;
+use pylm_protocol::link::largest_frame;
 use pylm_protocol::{Address, Host};
 use pylm_transport::{Context, Options, Socket, SocketKind};
 use std::io;
@@ -41,7 +42,7 @@ pub fn options(config: &NodeConfig) -> Options {
     Options {
         send_high_water_mark: HIGH_WATER_MARK,
         receive_high_water_mark: 1_000,
-        max_message_size: Some(config.max_message + FRAME_OVERHEAD),
+        max_message_size: Some(largest_frame(config.max_message)),
         handshake_interval: GREETING,
         router_mandatory: true,
         router_handover: true,
@@ -69,7 +70,7 @@ pub fn bind(
         options.max_message_size = Some(TOPIC);
     }
     if kind == SocketKind::Pull {
-        options.max_message_size = Some(PYLM_FRAME.max(config.max_message + FRAME_OVERHEAD));
+        options.max_message_size = Some(PYLM_FRAME.max(largest_frame(config.max_message)));
     }
     let socket = context.socket(kind, &options)?;
     let endpoint = socket.bind(&address.to_string());

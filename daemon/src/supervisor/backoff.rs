@@ -38,7 +38,7 @@ pub fn growing(first: Duration, longest: Duration, before: u32) -> Duration {
 }
 
 /// From 0 to 1; the standard library's hash keys are random, which is all that jitter needs.
-fn random_fraction() -> f64 {
+pub fn random_fraction() -> f64 {
     RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
 

@@ -44,6 +44,8 @@ pub struct HttpWorkers {
     pub attempts: u32,
     /// The most bytes of payload that may be out at this host.
     pub limit_bytes: u64,
+    /// The largest payload that it takes, in bytes.
+    pub max_message: u64,
 }
 
 impl HttpWorkers {
@@ -81,7 +83,7 @@ impl HttpWorkers {
             let native = Native::new(
                 &self.db,
                 &shared,
-                self.limit_bytes,
+                (self.limit_bytes, self.max_message),
                 // Calls have a limit of their own.
                 Duration::MAX,
                 &mut life,

@@ -1,10 +1,11 @@
 //! One connection to the node: a socket, its monitor, and the times of the last words.
 
 use super::super::HostError;
+use super::outgoing::Outgoing;
+use pylm_protocol::link::{Pulse, largest_frame};
 use pylm_transport::{
-    Context, Frames, Monitor, MonitorEventKind, Options, Poller, SendError, Socket, SocketKind,
+    Context, Monitor, MonitorEventKind, Options, Poller, SendError, Socket, SocketKind, TcpConnection,
 };
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 const SOCKET: usize = 0;
@@ -13,26 +14,29 @@ const MONITOR: usize = 1;
 /// How long libzmq waits between attempts to reach a node that is not there.
 const RECONNECT: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
-/// What a batch holds beside its attachments, generously.
-const BATCH_ROOM: u64 = 1 << 20;
 
 /// A connection that is being made, or is there.
 pub(super) struct Connection {
     pub(super) socket: Socket,
     monitor: Monitor,
-    /// When something was sent last.
-    pub(super) said: Instant,
-    /// When something was received last, or the connection was there.
-    pub(super) heard: Option<Instant>,
+    /// The connection as the kernel knows it, once it is there.
+    tcp: Option<TcpConnection>,
+    /// When the node was heard, and when something has to be said to it.
+    pub(super) pulse: Pulse,
     ready: Vec<usize>,
     monitor_is_due: bool,
 }
 
 impl Connection {
-    /// Begins to connect. To be [closed](Self::close) in the end.
-    pub(super) fn open(context: &Context, address: &str, poller: &Poller) -> Result<Self, HostError> {
+    /// Begins to connect; payloads of up to `max_message` bytes are taken. To be [closed](Self::close) in the end.
+    pub(super) fn open(
+        context: &Context,
+        address: &str,
+        max_message: u64,
+        poller: &Poller,
+    ) -> Result<Self, HostError> {
         let options = Options {
-            max_message_size: Some(pylm_protocol::DEFAULT_MAX_MESSAGE + BATCH_ROOM),
+            max_message_size: Some(largest_frame(max_message)),
             reconnect_interval: RECONNECT,
             reconnect_interval_max: RECONNECT_MAX,
             ..Options::default()
@@ -42,8 +46,8 @@ impl Connection {
         socket.connect(address)?;
         poller.add(socket.fd(), SOCKET)?;
         poller.add(monitor.fd(), MONITOR)?;
-        let said = Instant::now();
-        Ok(Connection { socket, monitor, said, heard: None, ready: Vec::new(), monitor_is_due: true })
+        let pulse = Pulse::new(Instant::now());
+        Ok(Connection { socket, monitor, tcp: None, pulse, ready: Vec::new(), monitor_is_due: true })
     }
 
     /// Ends the connection.
@@ -54,18 +58,29 @@ impl Connection {
     }
 
     /// Sends as much as the socket takes.
-    pub(super) fn flush(&mut self, outgoing: &mut VecDeque<Frames>, now: Instant) -> Result<(), HostError> {
+    pub(super) fn flush(&mut self, outgoing: &mut Outgoing, now: Instant) -> Result<(), HostError> {
         while let Some(frames) = outgoing.front_mut() {
             match self.socket.send(frames) {
                 Ok(()) => {
-                    outgoing.pop_front();
-                    self.said = now;
+                    outgoing.sent();
+                    self.pulse.say(now);
                 }
                 Err(SendError::Full | SendError::NoPeer) => break,
                 Err(SendError::Other(error)) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// How long the node has been silent, where that is too long.
+    pub(super) fn silence(&mut self, now: Instant) -> Option<Duration> {
+        let tcp = &self.tcp;
+        self.pulse.silence(now, || tcp.as_ref()?.idle())
+    }
+
+    /// The two sides speak this minor version.
+    pub(super) fn speak(&mut self, minor: u64) {
+        self.pulse.speak(minor, self.tcp.is_some());
     }
 
     /// Why the connection is lost, if it is.
@@ -75,7 +90,8 @@ impl Connection {
         }
         while let Some(event) = self.monitor.next_event() {
             match event.kind {
-                MonitorEventKind::HandshakeSucceeded => self.heard = Some(now),
+                MonitorEventKind::Connected => self.tcp = event.connection(),
+                MonitorEventKind::HandshakeSucceeded => self.pulse.hear(now),
                 MonitorEventKind::Disconnected => return Some("the node has closed it, or is gone"),
                 MonitorEventKind::HandshakeFailed
                 | MonitorEventKind::HandshakeFailedProtocol

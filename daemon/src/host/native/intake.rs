@@ -3,15 +3,17 @@
 use super::super::calls::Answer;
 use super::super::parcel::{Data, LeaseContext, Parcel, Task};
 use super::Native;
+use super::connection::Connection;
 use super::session::{Over, Session};
 use bytes::Bytes;
 use pylm_protocol::batch::Assign;
+use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::record::PERMANENT;
-use pylm_protocol::{BatchReader, DEFAULT_MAX_MESSAGE, Record, codes, deadline};
+use pylm_protocol::{BatchReader, Record, codes, deadline};
 use pylm_transport::{Frame, Frames};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -33,6 +35,7 @@ impl Native<'_> {
     /// Does what a message of the node says.
     pub(super) fn take_in(
         &mut self,
+        connection: &mut Connection,
         session: &mut Session,
         frames: &mut Frames,
         now: Instant,
@@ -62,7 +65,7 @@ impl Native<'_> {
                 }
                 Some(record) => {
                     self.deliver(session, &mut sorting);
-                    self.obey(session, record, now)?;
+                    self.obey(connection, session, record, now)?;
                 }
             }
         }
@@ -111,7 +114,13 @@ impl Native<'_> {
         self.shared.queue.push(&mut sorting.parcels);
     }
 
-    fn obey(&mut self, session: &mut Session, record: Record<'_>, now: Instant) -> Result<(), Over> {
+    fn obey(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        record: Record<'_>,
+        now: Instant,
+    ) -> Result<(), Over> {
         let given = session.books.given.session;
         match record {
             Record::Context {
@@ -174,15 +183,14 @@ impl Native<'_> {
                 };
                 self.shared.calls.answer(call, answer);
             }
-            Record::Welcome { minor: _, node, name, heartbeat, silence, max_message } => {
-                session.is_welcome = true;
-                session.heartbeat = milliseconds(heartbeat, session.heartbeat);
-                session.silence = milliseconds(silence, session.silence);
-                let max_message = if max_message == 0 { DEFAULT_MAX_MESSAGE } else { max_message };
-                self.shared.max_message.store(max_message, Relaxed);
-                self.welcome(session, node, name);
+            Record::Welcome { minor, node, name, heartbeat, silence, max_message } => {
+                self.is_welcome = true;
+                connection.pulse.set_rhythm(heartbeat, silence);
+                connection.speak(minor);
+                self.shared.max_message.store(link::max_message(max_message), Relaxed);
+                self.welcome(&connection.pulse, session, node, name);
             }
-            Record::Heartbeat { patience } => session.patience = Duration::from_millis(patience),
+            Record::Heartbeat { patience } => connection.pulse.be_patient(patience, now),
             Record::Goodbye {} => info!(db = self.address, "the node is ending"),
             Record::Reset { code, text } => {
                 let why = format!("the node said {code:?}: {text}");
@@ -193,10 +201,11 @@ impl Native<'_> {
         Ok(())
     }
 
-    fn welcome(&mut self, session: &mut Session, node: Uuid, node_name: &str) {
+    fn welcome(&mut self, pulse: &Pulse, session: &mut Session, node: Uuid, node_name: &str) {
         self.backoff.reset();
         if self.node == Some(node) {
-            session.books.outgoing.extend(self.untaken.send_again());
+            let again = self.untaken.send_again();
+            again.into_iter().for_each(|frames| session.books.outgoing.push(frames, pulse));
         } else {
             if self.node.replace(node).is_some() {
                 self.shared.next_run();
@@ -246,8 +255,4 @@ impl Session {
         self.ends.push(end);
         self.ends_count += 1;
     }
-}
-
-fn milliseconds(given: u64, default: Duration) -> Duration {
-    if given == 0 { default } else { Duration::from_millis(given) }
 }

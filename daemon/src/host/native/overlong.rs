@@ -4,6 +4,7 @@
 use super::Native;
 use super::session::Session;
 use pylm_protocol::Record;
+use pylm_protocol::link::Pulse;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tracing::error;
@@ -36,12 +37,12 @@ impl Overlong {
 
 impl Native<'_> {
     /// Whether this process has to end because of a function that goes on for too long.
-    pub(super) fn has_overlong(&mut self, session: &mut Session, now: Instant) -> bool {
+    pub(super) fn has_overlong(&mut self, pulse: &Pulse, session: &mut Session, now: Instant) -> bool {
         if !self.overlong.is_found && now.duration_since(self.overlong.looked) >= LOOK {
             self.overlong.looked = now;
             self.overlong.is_found = self.find_overlong(now);
             if self.overlong.is_found {
-                self.give_all_back(session, now);
+                self.give_all_back(pulse, session, now);
             }
         }
         self.overlong.is_found
@@ -67,10 +68,10 @@ impl Native<'_> {
     }
 
     /// What has ended is told, and everything else is given back, begun or not: it is to run elsewhere.
-    fn give_all_back(&mut self, session: &mut Session, now: Instant) {
+    fn give_all_back(&mut self, pulse: &Pulse, session: &mut Session, now: Instant) {
         error!("a function goes on though nobody wants its results: this process ends, and is started again");
         self.fetch(now, true);
-        self.collect(session);
+        self.collect(pulse, session);
         // What slots end from here on is nobody's.
         self.shared.next_run();
         for task in self.live.leases(session.books.given.session).filter(|task| task.is_begun()) {

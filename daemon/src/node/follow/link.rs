@@ -1,13 +1,17 @@
 //! The connection to an earlier node: its socket, what waits to be said over it, and what this node has of it.
 
 use super::stream::FollowedStream;
-use crate::node::bounds::{FOLLOW_LIMIT, FRAME_OVERHEAD, HOST_BYTES, PATIENCE, SILENCE};
+use crate::node::bounds::{FOLLOW_LIMIT, HOST_BYTES};
 use crate::node::config::{From, NodeConfig};
 use crate::node::egress::Client;
 use crate::node::ledger::{JobKey, Ledger, MessageKey};
+use bytes::Bytes;
+use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role};
-use pylm_transport::{Context, Frame, Frames, Monitor, Options, SendError, Socket, SocketKind};
+use pylm_transport::{
+    Context, Frame, Frames, Monitor, MonitorEventKind, Options, SendError, Socket, SocketKind, TcpConnection,
+};
 use slotmap::SecondaryMap;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -34,16 +38,14 @@ pub struct Link {
     pub socket: Socket,
     /// Tells whether it is connected.
     pub monitor: Monitor,
+    /// The connection as the kernel knows it, once it is there.
+    connection: Option<TcpConnection>,
     /// How many there were before it.
-    connection: u64,
+    connections: u64,
     /// How far it is.
     pub stage: Stage,
-    /// When something was sent last.
-    pub said: Instant,
-    /// When something was received last, or the connection was there; none before that.
-    pub heard: Option<Instant>,
-    /// Until when it may stay silent, by its own word.
-    patience: Option<Instant>,
+    /// When the other side was heard, and when something has to be said to it.
+    pub pulse: Pulse,
     /// The jobs that its leases belong to, by their contexts.
     pub contexts: HashMap<u32, JobKey>,
     /// Jobs whose contexts it has taken back.
@@ -63,12 +65,12 @@ impl Link {
         context: &Context,
         config: &NodeConfig,
         from: &From,
-        (peer, connection): (Uuid, u64),
+        (peer, connections): (Uuid, u64),
         name: String,
         now: Instant,
     ) -> io::Result<Self> {
         let options = Options {
-            max_message_size: Some(config.max_message + FRAME_OVERHEAD),
+            max_message_size: Some(link::largest_frame(config.max_message)),
             reconnect_interval: Duration::from_millis(50),
             reconnect_interval_max: Duration::from_secs(1),
             ..Options::default()
@@ -79,11 +81,10 @@ impl Link {
         Ok(Link {
             socket,
             monitor,
-            connection,
+            connection: None,
+            connections,
             stage: Stage::Asked,
-            said: now,
-            heard: None,
-            patience: None,
+            pulse: Pulse::new(now),
             contexts: HashMap::new(),
             taken_back: Vec::new(),
             leases: HashMap::new(),
@@ -123,7 +124,7 @@ impl Link {
             functions: vec![FunctionOffer::topic(topic)],
             limit: FOLLOW_LIMIT,
             limit_bytes: HOST_BYTES,
-            connection: self.connection,
+            connection: self.connections,
         });
     }
 
@@ -146,7 +147,16 @@ impl Link {
         if self.batch.is_empty() {
             return;
         }
-        let (frame, attachments) = self.batch.take();
+        if let Some(announcement) = self.pulse.announce(self.batch.bytes()) {
+            let mut before = BatchWriter::new();
+            before.push(&announcement);
+            self.queue(before.take());
+        }
+        let batch = self.batch.take();
+        self.queue(batch);
+    }
+
+    fn queue(&mut self, (frame, attachments): (Vec<u8>, Vec<Bytes>)) {
         let mut frames = Frames::with_capacity(1 + attachments.len());
         frames.push(Frame::from_vec(frame));
         frames.extend(attachments.into_iter().map(Frame::from_bytes));
@@ -160,7 +170,7 @@ impl Link {
             match self.socket.send(frames) {
                 Ok(()) => {
                     self.backlog.pop_front();
-                    self.said = now;
+                    self.pulse.say(now);
                 }
                 Err(SendError::Full | SendError::NoPeer) => break,
                 Err(SendError::Other(error)) => return Err(error),
@@ -174,21 +184,36 @@ impl Link {
         !self.backlog.is_empty()
     }
 
-    /// It said something.
-    pub fn hear(&mut self, now: Instant) {
-        self.heard = Some(now);
-        self.patience = None;
+    /// Hears from its monitor what becomes of the connection; whether it is lost.
+    pub fn listen(&mut self, now: Instant) -> bool {
+        while let Some(event) = self.monitor.next_event() {
+            match event.kind {
+                MonitorEventKind::Connected => self.connection = event.connection(),
+                MonitorEventKind::HandshakeSucceeded => self.pulse.hear(now),
+                MonitorEventKind::Disconnected => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
-    /// It may be silent for so long.
-    pub fn be_patient(&mut self, patience: u64, now: Instant) {
-        self.patience = Some(now + Duration::from_millis(patience).min(PATIENCE));
+    /// The other side has said Welcome, with these terms.
+    pub fn welcome(&mut self, minor: u64, (heartbeat, silence): (u64, u64), max_message: u64) {
+        self.stage = Stage::Welcomed;
+        self.max_message = link::max_message(max_message);
+        self.pulse.set_rhythm(heartbeat, silence);
+        self.pulse.speak(minor, self.connection.is_some());
     }
 
     /// Whether it is connected, and has said nothing for too long.
-    pub fn is_silent(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|heard| now.duration_since(heard) > SILENCE)
-            && self.patience.is_none_or(|until| now > until)
+    pub fn is_silent(&mut self, now: Instant) -> bool {
+        let connection = &self.connection;
+        self.pulse.silence(now, || connection.as_ref()?.idle()).is_some()
+    }
+
+    /// Whether a heartbeat is to be said.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.stage == Stage::Welcomed && self.pulse.is_due(now) && !self.is_stalled()
     }
 
     /// All jobs that its leases belong to.

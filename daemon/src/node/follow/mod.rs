@@ -8,16 +8,16 @@ mod records;
 pub(crate) mod stream;
 mod subscription;
 
-use super::bounds::{FOLLOW_DELAY, FOLLOW_DELAY_MAX, HEARTBEAT};
 use super::config::From;
 use super::egress::Client;
 use super::ledger::JobKey;
 use super::reading::Source;
 use super::router::Router;
-use crate::supervisor::Backoff;
+use crate::supervisor::random_fraction;
 use link::{Link, Stage};
+use pylm_protocol::link::Backoff;
 use pylm_protocol::{DISCOVERY_KEY, Record};
-use pylm_transport::{Monitor, MonitorEventKind, Socket};
+use pylm_transport::{Monitor, Socket};
 use std::io;
 use std::time::Instant;
 use uuid::Uuid;
@@ -58,7 +58,7 @@ impl Followed {
             peer: Uuid::new_v4(),
             connections: 0,
             state: State::Away(now),
-            backoff: Backoff::new(FOLLOW_DELAY, FOLLOW_DELAY_MAX),
+            backoff: Backoff::default(),
             ready: false,
             monitor_ready: false,
         }
@@ -97,7 +97,7 @@ impl Router {
                         let followed = &mut self.followed[place];
                         let from = &followed.from.address;
                         tracing::error!(%from, %error, "the connection to an earlier node cannot be made");
-                        followed.state = State::Away(now + followed.backoff.next_delay());
+                        followed.state = State::Away(now + followed.backoff.next_delay(random_fraction()));
                     }
                 }
                 State::Linked(link) => {
@@ -105,9 +105,9 @@ impl Router {
                         self.lose_followed(place, "nothing was heard from it for too long", now);
                         continue;
                     }
-                    let is_quiet = now.duration_since(link.said) >= HEARTBEAT && !link.is_stalled();
-                    if link.stage == Stage::Welcomed && is_quiet {
-                        link.say(&Record::Heartbeat { patience: 0 });
+                    if link.is_due(now) {
+                        let heartbeat = link.pulse.heartbeat(false);
+                        link.say(&heartbeat);
                     }
                     let over = link.forgotten(&self.ledger, &self.clients);
                     over.into_iter().for_each(|job| self.close(job));
@@ -144,7 +144,7 @@ impl Router {
     /// Ends the connection to an earlier node, which has given to others what this one had of it by now.
     pub(super) fn lose_followed(&mut self, place: usize, why: &str, now: Instant) {
         let followed = &mut self.followed[place];
-        let until = now + followed.backoff.next_delay();
+        let until = now + followed.backoff.next_delay(random_fraction());
         if let State::Linked(link) = std::mem::replace(&mut followed.state, State::Away(until)) {
             let from = &followed.from.address;
             tracing::warn!(
@@ -163,15 +163,8 @@ impl Router {
 
     /// Hears whether the connections to an earlier node stand.
     fn read_followed_monitor(&mut self, place: usize, now: Instant) {
-        while let Some(link) = self.followed[place].link() {
-            match link.monitor.next_event().map(|event| event.kind) {
-                Some(MonitorEventKind::HandshakeSucceeded) => link.heard = Some(now),
-                Some(MonitorEventKind::Disconnected) => {
-                    return self.lose_followed(place, "it has closed it, or is gone", now);
-                }
-                Some(_) => {}
-                None => return,
-            }
+        if self.followed[place].link().is_some_and(|link| link.listen(now)) {
+            self.lose_followed(place, "it has closed it, or is gone", now);
         }
     }
 

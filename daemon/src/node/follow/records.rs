@@ -29,7 +29,7 @@ impl Router {
             if !more {
                 break;
             }
-            link.hear(now);
+            link.pulse.hear(now);
             if let Err(why) = self.hear_followed(place, &mut frames, now) {
                 self.lose_followed(place, &why, now);
                 more = false;
@@ -91,9 +91,8 @@ impl Router {
         let followed = &mut self.followed[place];
         let Some(link) = followed.link() else { return Ok(()) };
         match record {
-            Record::Welcome { name, max_message, .. } => {
-                link.stage = Stage::Welcomed;
-                link.max_message = max_message;
+            Record::Welcome { minor, name, heartbeat, silence, max_message, .. } => {
+                link.welcome(minor, (heartbeat, silence), max_message);
                 if draining {
                     link.say(&Record::Goodbye {});
                 }
@@ -103,7 +102,7 @@ impl Router {
             Record::Reset { code, text } => {
                 return Err(format!("it has ended the connection ({code}): {text}"));
             }
-            Record::Heartbeat { patience } => link.be_patient(patience, now),
+            Record::Heartbeat { patience } => link.pulse.be_patient(patience, now),
             Record::Context { context, .. } => {
                 if link.contexts.len() >= 2 * CONTEXTS {
                     return Err("it has more contexts than it may".into());

@@ -1,8 +1,9 @@
 //! Following a node of pylm's: a subscription to its publisher, which tells nothing of what was lost.
 
 use super::{Followed, State};
-use crate::node::bounds::{FRAME_OVERHEAD, TURN};
+use crate::node::bounds::TURN;
 use crate::node::router::Router;
+use pylm_protocol::link::largest_frame;
 use pylm_transport::{Options, SocketKind};
 use std::io;
 use std::time::Instant;
@@ -12,10 +13,8 @@ impl Router {
     pub(super) fn subscribe(&mut self, place: usize, publisher: &str) -> io::Result<()> {
         let followed = &self.followed[place];
         let topic = followed.from.topic.clone();
-        let options = Options {
-            max_message_size: Some(self.config.max_message + FRAME_OVERHEAD),
-            ..Options::default()
-        };
+        let options =
+            Options { max_message_size: Some(largest_frame(self.config.max_message)), ..Options::default() };
         let socket = self.context.socket(SocketKind::Sub, &options)?;
         socket.subscribe(topic.as_bytes())?;
         socket.connect(publisher)?;

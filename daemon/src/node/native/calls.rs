@@ -139,12 +139,23 @@ impl Router {
         self.calling = calling;
     }
 
+    /// The answer to a Get: no more than the peer takes.
+    fn value_for(&mut self, session: SessionKey, key: &str, now: Instant) -> (u32, Bytes) {
+        let most = self.sessions.get_mut(session).map_or(0, |session| session.max_message);
+        match self.value(key, now) {
+            Some(value) if value.len() as u64 > most => {
+                let size = value.len();
+                let text = format!("the value has {size} bytes, and this peer takes {most}; see --max-message");
+                (REFUSED, text.into())
+            }
+            Some(value) => (DONE, value),
+            None => (NO_SUCH_KEY, Bytes::new()),
+        }
+    }
+
     fn answer(&mut self, session: SessionKey, call: &Call<'_>, now: Instant) {
         let outcome = match &call.request {
-            Request::Get => {
-                let value = self.value(&call.key, now);
-                Ok((if value.is_some() { DONE } else { NO_SUCH_KEY }, value.unwrap_or_default()))
-            }
+            Request::Get => Ok(self.value_for(session, &call.key, now)),
             Request::Set(value) => self.set_value(&call.key, value.clone()).map(|key| (DONE, key.into())),
             Request::Delete => self.delete_value(&call.key).map(|was| {
                 (if was { DONE } else { NO_SUCH_KEY }, Bytes::copy_from_slice(call.key.as_bytes()))

@@ -7,7 +7,7 @@ mod open_jobs;
 pub(crate) mod sessions;
 pub(crate) mod stream;
 
-use super::bounds::{HEARTBEAT, OFFERS, SILENCE};
+use super::bounds::OFFERS;
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::router::Router;
@@ -15,9 +15,10 @@ use bytes::Bytes;
 use calls::Call;
 use hosts::lease_key;
 use pylm_protocol::codes;
+use pylm_protocol::link::{self, HEARTBEAT, SILENCE};
 use pylm_protocol::{BatchReader, DecodeError, Record, Role, record};
-use pylm_transport::{Frame, Frames};
-use sessions::{SessionKey, Sessions};
+use pylm_transport::{Frame, Frames, TcpConnection};
+use sessions::{Newcomer, SessionKey, Sessions};
 use std::time::Instant;
 
 /// Why a session is reset.
@@ -48,31 +49,52 @@ impl Router {
             [_, _, ..] => {
                 let attachments: Vec<Bytes> = frames.drain(2..).map(Frame::into_bytes).collect();
                 if let (Some(batch), Some(route)) = (frames.pop(), frames.pop()) {
-                    self.receive_batch(&route, &batch.into_bytes(), &attachments, now);
+                    match self.sessions.by_route(&route) {
+                        Some(session) => self.receive_batch(session, &batch.into_bytes(), &attachments, now),
+                        None => self.receive_first(&route, batch, &attachments, now),
+                    }
                 }
             }
             _ => self.garbage("db", "a message of one frame"),
         }
     }
 
-    fn receive_batch(&mut self, route: &[u8], batch: &Bytes, attachments: &[Bytes], now: Instant) {
-        let session = self.sessions.by_route(route);
-        let outcome = match session {
-            Some(session) => self.carry_out(session, batch, attachments, now),
-            None => self.greet(route, batch, attachments, now),
-        };
-        let Err(Violation(text)) = outcome else { return };
-        self.garbage("db", &text);
-        Sessions::reset(&self.db.socket, route, codes::RESET_VIOLATION, &text);
-        if let Some(session) = self.sessions.by_route(route) {
-            self.lose_session(session, "it broke the protocol", now);
+    fn receive_batch(&mut self, session: SessionKey, batch: &Bytes, attachments: &[Bytes], now: Instant) {
+        if let Err(violation) = self.carry_out(session, batch, attachments, now) {
+            self.end_violator(session, violation, now);
         }
     }
 
-    /// The first batch of a connection: it has to begin with Hello.
+    /// The first batch of a connection.
+    fn receive_first(&mut self, route: &[u8], batch: Frame, attachments: &[Bytes], now: Instant) {
+        let connection = batch.connection();
+        let Err(violation) = self.greet(route, connection, &batch.into_bytes(), attachments, now) else {
+            return;
+        };
+        match self.sessions.by_route(route) {
+            Some(session) => self.end_violator(session, violation, now),
+            None => self.reset_violator(route, &violation),
+        }
+    }
+
+    fn end_violator(&mut self, session: SessionKey, violation: Violation, now: Instant) {
+        if let Some(route) = self.sessions.route(session) {
+            self.reset_violator(&route, &violation);
+        }
+        self.sessions.cut_soon(session, now);
+        self.lose_session(session, "it broke the protocol", now);
+    }
+
+    fn reset_violator(&mut self, route: &[u8], Violation(text): &Violation) {
+        self.garbage("db", text);
+        Sessions::reset(&self.db.socket, route, codes::RESET_VIOLATION, text);
+    }
+
+    /// It has to begin with Hello.
     fn greet(
         &mut self,
         route: &[u8],
+        connection: Option<TcpConnection>,
         batch: &Bytes,
         attachments: &[Bytes],
         now: Instant,
@@ -89,7 +111,7 @@ impl Router {
             limit,
             limit_bytes,
             minor,
-            connection,
+            connection: connections,
         } = first
         else {
             Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
@@ -105,7 +127,7 @@ impl Router {
         if let Some(old) = self.sessions.by_peer(peer) {
             // A node that stood still for a while may read what a peer said on connections that it has given up after what it says
             // on the one that it has.
-            if self.sessions.get_mut(old).is_some_and(|old| old.connection > connection) {
+            if self.sessions.get_mut(old).is_some_and(|old| old.connections > connections) {
                 return Ok(());
             }
             self.sessions.last_words(
@@ -116,13 +138,16 @@ impl Router {
                     text: "this peer has said Hello on another connection",
                 },
             );
+            self.sessions.cut_soon(old, now);
             self.lose_session(old, "it has connected anew", now);
         }
-        let session = self.sessions.open(route, (peer, connection), role, name, max_message, now);
+        let minor = pylm_protocol::spoken_minor(minor);
+        let newcomer = Newcomer { route, connection, peer, connections, role, name, minor, max_message };
+        let session = self.sessions.open(newcomer, now);
         self.sessions.say(
             session,
             &Record::Welcome {
-                minor: pylm_protocol::spoken_minor(minor),
+                minor,
                 node: self.run,
                 name: &self.config.name,
                 heartbeat: HEARTBEAT.as_millis() as u64,
@@ -140,7 +165,10 @@ impl Router {
                 }
                 None => self.ledger.add_host(limit, limit_bytes, named, name, now),
             };
-            self.hosts.insert(host, Host::Native(NativeHost::new(peer, session, &functions)));
+            self.hosts.insert(
+                host,
+                Host::Native(NativeHost::new((peer, session), link::max_message(max_message), &functions)),
+            );
             self.hosts_by_peer.insert(peer, host);
             if let Some(session) = self.sessions.get_mut(session) {
                 session.host = Some(host);

@@ -2,11 +2,11 @@
 
 use super::calls::Calls;
 use super::open_jobs::OpenJobs;
-use crate::node::bounds::{HEARTBEAT, PATIENCE, SILENCE};
 use crate::node::ledger::{HostKey, JobKey};
 use bytes::Bytes;
-use pylm_protocol::{BatchWriter, IDLE_HEARTBEAT, IDLE_PATIENCE, Record, Role};
-use pylm_transport::{Frame, Frames, SendError, Socket};
+use pylm_protocol::link::{self, Pulse};
+use pylm_protocol::{BatchWriter, Record, Role};
+use pylm_transport::{Frame, Frames, SendError, Socket, TcpConnection};
 use slotmap::{SlotMap, new_key_type};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub struct Session {
     /// The peer, the same over all of its connections.
     pub peer: Uuid,
     /// How many connections the peer has made before this one.
-    pub connection: u64,
+    pub connections: u64,
     /// What it is.
     pub role: Role,
     /// What it calls itself.
@@ -48,29 +48,49 @@ pub struct Session {
     batch: BatchWriter,
     /// Whole messages that the socket has not taken yet.
     backlog: VecDeque<Frames>,
-    heard: Instant,
-    /// Until when it may stay silent, by its own word.
-    patience: Option<Instant>,
-    said: Instant,
-    /// What was said last asks it to expect the next word later than usual, as neither has anything to do.
-    resting: bool,
+    /// When it was heard, and when something has to be said to it.
+    pulse: Pulse,
+    /// The connection as the kernel knows it.
+    connection: Option<TcpConnection>,
     dirty: bool,
+}
+
+/// A peer that says Hello.
+#[derive(Debug)]
+pub struct Newcomer<'a> {
+    /// By which the ROUTER knows the connection.
+    pub route: &'a [u8],
+    /// The connection as the kernel knows it.
+    pub connection: Option<TcpConnection>,
+    /// The peer, the same over all of its connections.
+    pub peer: Uuid,
+    /// How many connections the peer has made before this one.
+    pub connections: u64,
+    /// What it is.
+    pub role: Role,
+    /// What it calls itself.
+    pub name: &'a str,
+    /// The minor version that it speaks.
+    pub minor: u64,
+    /// The largest payload it says it takes, in bytes.
+    pub max_message: u64,
 }
 
 impl Session {
     /// It said something.
+    #[inline]
     pub fn hear(&mut self, now: Instant) {
-        self.heard = now;
-        self.patience = None;
+        self.pulse.hear(now);
     }
 
     /// It may be silent for so long.
     pub fn be_patient(&mut self, patience: u64, now: Instant) {
-        self.patience = Some(now + Duration::from_millis(patience).min(PATIENCE));
+        self.pulse.be_patient(patience, now);
     }
 
-    fn is_silent(&self, now: Instant) -> bool {
-        now.duration_since(self.heard) > SILENCE && self.patience.is_none_or(|until| now > until)
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let connection = &self.connection;
+        self.pulse.silence(now, || connection.as_ref()?.idle()).is_some()
     }
 
     /// Whether there is something to say that by itself was no reason to.
@@ -80,21 +100,20 @@ impl Session {
 
     /// Whether it is time to say something.
     fn is_due(&self, now: Instant) -> bool {
-        let rhythm = if self.resting { IDLE_HEARTBEAT } else { HEARTBEAT };
-        now.duration_since(self.said) >= rhythm && self.backlog.is_empty()
+        self.pulse.is_due(now) && self.backlog.is_empty()
     }
 
     /// Says a heartbeat; to a client without jobs that rests itself, it is the last one for a while.
     fn say_heartbeat(&mut self) {
-        self.resting = self.role == Role::Client && self.jobs.len() == 0 && self.patience.is_some();
-        let patience = if self.resting { IDLE_PATIENCE.as_millis() as u64 } else { 0 };
-        self.batch.push(&Record::Heartbeat { patience });
+        let rests = self.role == Role::Client && self.jobs.len() == 0 && self.pulse.is_patient();
+        let heartbeat = self.pulse.heartbeat(rests);
+        self.batch.push(&heartbeat);
     }
 
     /// Puts it among those to be flushed, with more than a heartbeat to say.
     #[inline]
     fn touch(&mut self, key: SessionKey, dirty: &mut Vec<SessionKey>) {
-        self.resting = false;
+        self.pulse.wake();
         self.flush_soon(key, dirty);
     }
 
@@ -118,10 +137,20 @@ impl Session {
         if self.batch.is_empty() {
             return;
         }
-        let (frame, attachments) = self.batch.take();
+        if let Some(announcement) = self.pulse.announce(self.batch.bytes()) {
+            let mut before = BatchWriter::new();
+            before.push(&announcement);
+            self.queue(before.take(), 0);
+        }
+        let (batch, answers) = (self.batch.take(), std::mem::take(&mut self.calls.in_batch));
+        self.queue(batch, answers);
+    }
+
+    /// Queues a batch, with so many answers to calls in it.
+    fn queue(&mut self, (frame, attachments): (Vec<u8>, Vec<Bytes>), answers: usize) {
         let mut frames = Frames::with_capacity(2 + attachments.len());
         frames.push(Frame::copy_from(&self.route));
-        match std::mem::take(&mut self.calls.in_batch) {
+        match answers {
             0 => {
                 frames.push(Frame::from_vec(frame));
                 frames.extend(attachments.into_iter().map(Frame::from_bytes));
@@ -157,12 +186,17 @@ pub struct Sessions {
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
     stalled: Vec<SessionKey>,
+    /// Connections whose sessions were ended here, and when they are cut.
+    doomed: Vec<(Instant, TcpConnection)>,
     /// When all of them were looked at last.
     looked: Option<Instant>,
 }
 
 /// The time between two looks at all sessions, which may be thousands.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long the last words to a peer may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The most ends of leases that a host keeps without hearing that they were taken, beside those of the last [`LOOK`].
 const KEPT_ENDS: u64 = 32;
@@ -172,23 +206,18 @@ const KEPT_BYTES: usize = 64 << 10;
 
 impl Sessions {
     /// Begins a session.
-    pub fn open(
-        &mut self,
-        route: &[u8],
-        (peer, connection): (Uuid, u64),
-        role: Role,
-        name: &str,
-        max_message: u64,
-        now: Instant,
-    ) -> SessionKey {
-        let route = Bytes::copy_from_slice(route);
+    pub fn open(&mut self, newcomer: Newcomer<'_>, now: Instant) -> SessionKey {
+        let route = Bytes::copy_from_slice(newcomer.route);
+        let mut pulse = Pulse::new(now);
+        pulse.hear(now);
+        pulse.speak(newcomer.minor, newcomer.connection.is_some());
         let key = self.sessions.insert(Session {
             route: route.clone(),
-            peer,
-            connection,
-            role,
-            name: name.to_owned(),
-            max_message: if max_message == 0 { pylm_protocol::DEFAULT_MAX_MESSAGE } else { max_message },
+            peer: newcomer.peer,
+            connections: newcomer.connections,
+            role: newcomer.role,
+            name: newcomer.name.to_owned(),
+            max_message: link::max_message(newcomer.max_message),
             jobs: OpenJobs::default(),
             calls: Calls::default(),
             submitted: Vec::new(),
@@ -198,20 +227,23 @@ impl Sessions {
             leaving: false,
             batch: BatchWriter::new(),
             backlog: VecDeque::new(),
-            heard: now,
-            patience: None,
-            said: now,
-            resting: false,
+            pulse,
+            connection: newcomer.connection,
             dirty: false,
         });
         self.by_route.insert(route, key);
-        self.by_peer.insert(peer, key);
+        self.by_peer.insert(newcomer.peer, key);
         key
     }
 
     /// The session behind a connection.
     pub fn by_route(&self, route: &[u8]) -> Option<SessionKey> {
         self.by_route.get(route).copied()
+    }
+
+    /// By which the ROUTER knows the connection of a session.
+    pub fn route(&self, key: SessionKey) -> Option<Bytes> {
+        self.sessions.get(key).map(|session| session.route.clone())
     }
 
     /// The session of a peer.
@@ -309,7 +341,7 @@ impl Sessions {
             session.dirty = false;
             session.say_taken();
             session.seal();
-            session.said = now;
+            session.pulse.say(now);
             if !session.send(socket) {
                 gone.push(key);
             } else if !session.backlog.is_empty() {
@@ -332,6 +364,7 @@ impl Sessions {
             return silent;
         }
         self.looked = Some(now);
+        self.doomed.extract_if(.., |(at, _)| *at <= now).for_each(|(_, connection)| connection.cut());
         for (key, session) in &mut self.sessions {
             if session.is_silent(now) {
                 silent.push(key);
@@ -343,6 +376,13 @@ impl Sessions {
             }
         }
         silent
+    }
+
+    /// The connection of a session is cut in a while, when its last words have left: as long as it is there, libzmq holds what came of
+    /// half a message.
+    pub fn cut_soon(&mut self, key: SessionKey, now: Instant) {
+        let connection = self.sessions.get_mut(key).and_then(|session| session.connection.take());
+        self.doomed.extend(connection.map(|connection| (now + LAST_WORDS, connection)));
     }
 
     /// Ends a session.
