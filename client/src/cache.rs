@@ -5,6 +5,7 @@ use crate::client::Handle;
 use crate::desk::Order;
 use crate::state::calls::{CacheAnswer, CacheCall};
 use bytes::Bytes;
+use pylm_protocol::strings::KEY;
 use tokio::sync::oneshot;
 
 /// Calls to the cache of the node. They wait while the connection is lost, and are then made again.
@@ -21,7 +22,7 @@ impl<'a> Cache<'a> {
     /// The value of a key; `None` where there is no such key.
     ///
     /// # Errors
-    /// [`Error::CacheRefused`] with the node's reason, and what ended the client.
+    /// [`Error::CacheRefused`] with the node's reason, [`Error::TooLong`] for such a key, and what ended the client.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         match self.call(CacheCall::Get { key: key.into() }).await? {
             CacheAnswer::Done(value) => Ok(Some(value)),
@@ -67,6 +68,8 @@ impl<'a> Cache<'a> {
     }
 
     async fn call(&self, call: CacheCall) -> Result<CacheAnswer, Error> {
+        let (CacheCall::Get { key } | CacheCall::Set { key, .. } | CacheCall::Delete { key }) = &call;
+        KEY.check(key)?;
         let _permit = self.handle.calls.acquire().await.map_err(|_| Error::Stopped)?;
         let (waiter, answer) = oneshot::channel();
         self.handle.desk.order(Order::Call(call, waiter))?;

@@ -12,6 +12,7 @@ use crate::state::session::Introduction;
 use crate::thread::{ClientThread, FirstConnection};
 use bytes::Bytes;
 use pylm_protocol::Address;
+use pylm_protocol::strings::{CALL, NAME};
 use pylm_transport::Poller;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +59,8 @@ impl Client {
         let address = Address::of_peer(&options.address)
             .map_err(|error| Error::address(&options.address, error.cause()))?
             .to_string();
+        NAME.check(&options.name)?;
+        NAME.check(&options.software)?;
         let poller = Poller::new().map_err(Error::system("make a poller"))?;
         let desk = Arc::new(Desk::new(poller.waker()));
         let introduction = Introduction {
@@ -132,7 +135,9 @@ impl Client {
     fn open(&self, terms: JobTerms, options: &JobOptions) -> (u32, Arc<Pipe>) {
         let number = self.handle.desk.job_number();
         let pipe = Arc::new(Pipe::new(options.window, options.ordered, options.outputs));
-        if let Err(error) = self.handle.desk.order(Order::Open(number, Box::new(terms), Arc::clone(&pipe))) {
+        let checked = NAME.check(&terms.pipeline).and_then(|()| CALL.check(&terms.function));
+        let open = || self.handle.desk.order(Order::Open(number, Box::new(terms), Arc::clone(&pipe)));
+        if let Err(error) = checked.map_err(Error::from).and_then(|()| open()) {
             pipe.close_intake(error.clone());
             pipe.close_outbox(Err(error));
         }

@@ -1,5 +1,6 @@
 //! What can go wrong, each with what to do next.
 
+use pylm_protocol::strings::TooLong;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,9 @@ pub enum Error {
         /// The largest size that the node takes.
         limit: u64,
     },
+    /// A name, a cache key or a list of functions is longer than a node takes.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The message of an [`eval`](crate::Client::eval) failed.
     #[error("{code}: {text}")]
     Failed {

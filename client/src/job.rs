@@ -7,6 +7,7 @@ use crate::output::{Output, Unpack};
 use crate::pipe::{Pipe, SendFailure};
 use crate::state::backlog::Message;
 use bytes::Bytes;
+use pylm_protocol::strings::KEY;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -68,6 +69,7 @@ impl JobSender {
         if size > limit {
             return Err(Error::TooLarge { size, limit });
         }
+        KEY.check(message.cache.as_deref().unwrap_or_default())?;
         match self.pipe.try_send(message) {
             Ok((number, announce)) => {
                 self.handle.desk.announce(self.number, announce);

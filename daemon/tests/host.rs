@@ -393,3 +393,39 @@ fn a_master_of_pylm_is_served_in_its_own_way() {
     assert_eq!(PalmMessage::decode(&master.answer()).unwrap().payload, b"100");
     assert_eq!(worker.wait().code(), Some(0));
 }
+
+#[test]
+fn a_master_of_pylm_at_the_address_of_a_former_node_is_served() {
+    let mut node = Node::bind();
+    let mut worker = Worker::start(&node.address, 1);
+    node.welcome();
+    worker.line("native=true");
+    let address = node.address.clone();
+    drop(node);
+    let mut master = Master::bind_at(&address);
+    let message = PalmMessage { client: "c", function: "s.echo", payload: b"data", ..PalmMessage::default() };
+    master.send(&message.encode());
+    assert_eq!(PalmMessage::decode(&master.answer()).unwrap().payload, b"data");
+    worker.line("native=false");
+}
+
+#[test]
+fn what_ends_one_session_after_the_other_is_not_said_for_ever() {
+    let mut node = Node::bind();
+    let _worker = Worker::start(&node.address, 1);
+    node.welcome();
+    node.describe(function::ECHO, 1);
+    node.assign(function::ECHO, 1, "poison");
+    assert_eq!(node.ends(1), [(1, "=poison".into())]);
+    // It is not taken, but every session that brings it is reset.
+    for _ in 0..2 {
+        node.say(&[Record::Reset { code: "violation", text: "no" }]);
+        node.welcome();
+        assert_eq!(node.ends(1), [(1, "=poison".into())]);
+    }
+    node.say(&[Record::Reset { code: "violation", text: "no" }]);
+    node.welcome();
+    node.describe(function::ECHO, 1);
+    node.assign(function::ECHO, 2, "next");
+    assert_eq!(node.ends(1), [(2, "=next".into())]);
+}

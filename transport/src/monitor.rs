@@ -24,6 +24,9 @@ pub(crate) const ENDS: c_int = (zmq_sys::ZMQ_EVENT_CONNECTED
     | zmq_sys::ZMQ_EVENT_CONNECT_RETRIED
     | zmq_sys::ZMQ_EVENT_DISCONNECTED) as c_int;
 
+/// Connections that are accepted.
+pub(crate) const ACCEPTS: c_int = zmq_sys::ZMQ_EVENT_ACCEPTED as c_int;
+
 /// An endpoint that no monitor of this process has had.
 pub(crate) fn fresh_endpoint() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);

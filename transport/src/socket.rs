@@ -240,6 +240,15 @@ impl Socket {
         self.monitor_events(monitor::ENDS)
     }
 
+    /// As [`Socket::monitor`], but only of connections that are accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::monitor`].
+    pub fn monitor_accepts(&self) -> io::Result<Monitor> {
+        self.monitor_events(monitor::ACCEPTS)
+    }
+
     fn monitor_events(&self, events: c_int) -> io::Result<Monitor> {
         self.stop_monitor();
         let endpoint = monitor::fresh_endpoint();

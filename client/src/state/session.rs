@@ -20,6 +20,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The call that follows Goodbye; those of the application count from 0.
 const LAST_CALL: u64 = u64::MAX;
 
+/// So many sessions in a row may be reset as a violation before what is said again and again is taken to be the reason.
+const MOST_VIOLATIONS: u32 = 2;
+
 /// Who the client is.
 #[derive(Debug, Clone)]
 pub(crate) struct Introduction {
@@ -88,6 +91,8 @@ pub(crate) struct Session<W> {
     touched: Vec<u32>,
     calls: Calls<W>,
     answers: Vec<(W, CacheAnswer)>,
+    /// How many sessions in a row were reset as a violation, before anything came of them.
+    violations: u32,
     writer: BatchWriter,
     /// A large message that waits for its announcement.
     announced: Option<Outgoing>,
@@ -109,6 +114,7 @@ impl<W> Session<W> {
             touched: Vec::new(),
             calls: Calls::default(),
             answers: Vec::new(),
+            violations: 0,
             writer: BatchWriter::new(),
             announced: None,
         }
@@ -326,6 +332,7 @@ impl<W> Session<W> {
         loop {
             // First and apart, the record of which every message has one.
             while let Some((job, number, payload)) = reader.next_reply() {
+                self.violations = 0;
                 self.output(job, |job| job.reply(number, frame.slice(payload)));
             }
             let Some(record) = reader.next_record().map_err(violation)? else { return Ok(()) };
@@ -350,12 +357,19 @@ impl<W> Session<W> {
 
     fn take(&mut self, record: Record<'_>, now: Instant) -> Result<(), Break> {
         match record {
-            Record::Reply { job, number, payload } => self.output(job, |job| job.reply(number, payload.0)),
+            Record::Reply { job, number, payload } => {
+                self.violations = 0;
+                self.output(job, |job| job.reply(number, payload.0));
+            }
             Record::Result { job, number, flags, place, payload } => {
                 self.output(job, |job| job.result(number, flags, place, payload.0));
             }
-            Record::Done { job, number, results } => self.output(job, |job| job.done(number, results)),
+            Record::Done { job, number, results } => {
+                self.violations = 0;
+                self.output(job, |job| job.done(number, results));
+            }
             Record::Failed { job, number, code, text, .. } => {
+                self.violations = 0;
                 self.output(job, |job| job.failed(number, code, text));
             }
             Record::Opened { job, state, epoch, next, window, window_bytes } => {
@@ -372,6 +386,7 @@ impl<W> Session<W> {
             Record::Accepted { .. } => {}
             Record::Answer { call: LAST_CALL, .. } if self.link == Link::Leaving => self.link = Link::Down,
             Record::Answer { call, status, payload } => {
+                self.violations = 0;
                 self.answers.extend(self.calls.answer(call, status, payload.0));
             }
             Record::Heartbeat { patience } => {
@@ -385,6 +400,10 @@ impl<W> Session<W> {
             Record::Reset { code, text } if codes::is_final(code) => {
                 return Err(Break::Final(Error::Refused { code: code.into(), text: text.into() }));
             }
+            // The same would be said again, and be refused again.
+            Record::Reset { code, text } if self.is_hopeless(code) => {
+                return Err(Break::Final(Error::Refused { code: code.into(), text: text.into() }));
+            }
             Record::Reset { code, text } => {
                 return Err(Break::Lost(format!("the node reset the session: {code}: {text}")));
             }
@@ -396,6 +415,14 @@ impl<W> Session<W> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the node has ended several sessions in a row because of what was said in them, and given nothing in between.
+    fn is_hopeless(&mut self, code: &str) -> bool {
+        if code == codes::RESET_VIOLATION {
+            self.violations += 1;
+        }
+        self.violations > MOST_VIOLATIONS
     }
 
     fn welcome(&mut self, minor: u64, (heartbeat, silence): (u64, u64), max_message: u64) {

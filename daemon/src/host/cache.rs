@@ -4,12 +4,17 @@ use super::calls::{Answer, Ask};
 use super::shared::Shared;
 use bytes::Bytes;
 use pylm_plugin_host::{ServiceError, Services};
+use pylm_protocol::strings::KEY;
 
 /// What a function can ask of its host.
 pub(super) struct HostServices<'a>(pub(super) &'a Shared);
 
 impl HostServices<'_> {
     fn ask(&self, ask: Ask) -> Answer {
+        let (Ask::Get { key } | Ask::Set { key, .. } | Ask::Delete { key }) = &ask;
+        if let Err(error) = KEY.check(key) {
+            return Answer::Refused(error.to_string());
+        }
         self.0.calls.ask(ask, || self.0.signal())
     }
 }

@@ -38,6 +38,7 @@ use discovery::Server;
 use life::Life;
 use native::Native;
 use pylm_plugin_host::Function;
+use pylm_protocol::strings::NAME;
 use pylm_transport::{Context, Poller, Waker};
 use shared::Shared;
 use std::io;
@@ -82,8 +83,16 @@ struct Host {
 }
 
 impl Host {
+    /// Whether a node would take all that it is told by name.
+    fn check_names(&self) -> Result<(), HostError> {
+        let functions = self.functions.iter().map(Function::name);
+        let checked = functions.chain([&*self.name]).try_for_each(|name| NAME.check(name));
+        checked.map_err(|error| HostError::Final(error.to_string()))
+    }
+
     /// Serves the node, whatever it is, until the host is told to end, and what was begun is finished.
     fn serve(self, begin: impl FnOnce(Waker) -> io::Result<Life>) -> Result<(), HostError> {
+        self.check_names()?;
         pylm_transport::tune_allocator();
         pylm_transport::raise_file_limit()?;
         let mut poller = Poller::new()?;

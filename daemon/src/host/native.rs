@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 /// How long a host that is ending waits for the node to take its last results.
@@ -141,6 +141,12 @@ impl<'a> Native<'a> {
 
     /// After a connection is lost: the node gives what was not begun to others.
     fn lose(&mut self) {
+        if self.is_welcome && self.untaken.lose() {
+            error!(
+                "what this host has to say ends each connection, and is not said any more: the node gives its messages to others"
+            );
+            self.shared.next_run();
+        }
         self.live.drop_waiting();
         self.live.forget_done();
         self.shared.calls.lose();

@@ -30,7 +30,12 @@ pub(super) struct Untaken {
     streams: HashMap<u64, Vec<Frames>>,
     sent: u64,
     taken: u64,
+    /// How many sessions in a row began with all of this, and ended without any of it being taken.
+    in_vain: u32,
 }
+
+/// So many sessions are lost with what is sent again, before it is taken to be the reason.
+const MOST_IN_VAIN: u32 = 2;
 
 #[derive(Debug)]
 struct Kept {
@@ -70,8 +75,20 @@ impl Untaken {
         {
             self.taken += kept.ends;
             self.kept.pop_front();
+            self.in_vain = 0;
         }
         Ok(())
+    }
+
+    /// A session of which the node has said Welcome is lost. What was sent again and again, and ended each of the last sessions, is
+    /// forgotten: the node has given it to others, and ends it when they are lost by it too. Whether it is so.
+    pub(super) fn lose(&mut self) -> bool {
+        self.in_vain = if self.kept.is_empty() { 0 } else { self.in_vain + 1 };
+        let is_hopeless = self.in_vain > MOST_IN_VAIN;
+        if is_hopeless {
+            self.clear();
+        }
+        is_hopeless
     }
 
     /// Begins a new session with the same run of the node: gives all that is to be sent again, in order.
@@ -136,6 +153,19 @@ mod tests {
         assert_eq!(names(untaken.send_again()), ["first", "second", "end"]);
         untaken.taken(1).unwrap();
         assert_eq!(untaken.send_again().len(), 0);
+    }
+
+    #[test]
+    fn what_ends_session_after_session_is_forgotten() {
+        let mut untaken = Untaken::default();
+        untaken.keep(packed("a", 1, None));
+        untaken.keep(packed("b", 1, None));
+        assert_eq!([untaken.lose(), untaken.lose()], [false; 2]);
+        untaken.send_again();
+        untaken.taken(1).unwrap();
+        assert_eq!([untaken.lose(), untaken.lose()], [false; 2], "one of them was taken");
+        assert!(untaken.lose() && untaken.is_empty());
+        assert!(!untaken.lose(), "nothing is left that could be the reason");
     }
 
     #[test]

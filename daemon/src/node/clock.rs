@@ -24,6 +24,7 @@ impl Router {
             self.lose_session(session, "nothing was heard from it for too long", now);
         }
         self.replies.forget_read();
+        self.tick_strangers(now);
         self.expire_unoffered(now);
         self.tick_followed(now);
         self.room_made |= !self.starved.is_empty();

@@ -33,6 +33,7 @@ mod running;
 mod scatter;
 mod snapshot;
 mod sockets;
+mod strangers;
 mod unread;
 
 pub use config::{From, NodeConfig, PeerPorts};

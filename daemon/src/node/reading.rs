@@ -13,6 +13,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Db,
+    DbMonitor,
     WorkerPull,
     Pull(usize),
     Publisher(usize),
@@ -28,6 +29,10 @@ impl Router {
         let Some(&source) = self.sources.get(key) else { return };
         let (flag, events) = match source {
             Source::Db => (&mut self.db_ready, self.db.socket.events()),
+            Source::DbMonitor => {
+                self.db_monitor_ready = true;
+                return;
+            }
             Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
             Source::Pull(place) => {
                 let line = &mut self.lines[place];
@@ -62,6 +67,7 @@ impl Router {
     /// Whether there is more to do at once: a socket that is to be read may have more, or sending has made room for more.
     pub(super) fn has_more(&self) -> bool {
         self.db_ready
+            || self.db_monitor_ready
             || self.may_dispatch()
             || self.worker_pull_ready
             || self.lines.iter().any(|line| {
@@ -99,6 +105,9 @@ impl Router {
             }
         }
         self.read_followed(now);
+        if std::mem::take(&mut self.db_monitor_ready) {
+            self.read_db_monitor();
+        }
         if self.db_ready {
             self.db_ready = self.take_turn(
                 &mut frames,

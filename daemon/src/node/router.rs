@@ -23,8 +23,9 @@ use super::running::{Addresses, Command, Request, StartError};
 use super::scatter::Scatterer;
 use super::snapshot::{STATUS_KEY, Shared};
 use super::sockets::{Bound, bind};
+use super::strangers::Strangers;
 use pylm_protocol::Record;
-use pylm_transport::{Context, Frames, Poller, SocketKind, Waker};
+use pylm_transport::{Context, Frames, Monitor, Poller, SocketKind, Waker};
 use slotmap::SecondaryMap;
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -37,6 +38,9 @@ use uuid::Uuid;
 pub struct Router {
     pub(crate) config: NodeConfig,
     pub(crate) db: Bound,
+    /// Tells who connects to it.
+    pub(crate) db_monitor: Monitor,
+    pub(crate) strangers: Strangers,
     pub(crate) worker_pull: Bound,
     /// The sockets of pylm clients; the first is shared.
     pub(crate) lines: Vec<Line>,
@@ -98,6 +102,7 @@ pub struct Router {
     /// Messages that took down every host.
     pub(crate) failed: FailedMessages,
     pub(super) db_ready: bool,
+    pub(super) db_monitor_ready: bool,
     pub(super) worker_pull_ready: bool,
     poller: Poller,
     pub(super) sources: Vec<Source>,
@@ -124,6 +129,7 @@ impl Router {
         let (keeper, recovered) = journal.unzip();
         let context = Context::new()?;
         let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
+        let db_monitor = db.socket.monitor_accepts()?;
         let worker_pull = bind(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
         let ports = Ports::bind(&context, &config)?;
         let now = Instant::now();
@@ -143,6 +149,7 @@ impl Router {
             poller.add(fd, sources.len() - 1)
         };
         watch(db.socket.fd(), Source::Db)?;
+        watch(db_monitor.fd(), Source::DbMonitor)?;
         watch(worker_pull.socket.fd(), Source::WorkerPull)?;
         for (place, line) in lines.iter().enumerate() {
             watch(line.pull.socket.fd(), Source::Pull(place))?;
@@ -166,6 +173,8 @@ impl Router {
             pulled: Frames::new(),
             config,
             db,
+            db_monitor,
+            strangers: Strangers::default(),
             worker_pull,
             lines,
             workers,
@@ -196,6 +205,7 @@ impl Router {
             garbage: 0,
             shared: None,
             db_ready: true,
+            db_monitor_ready: true,
             worker_pull_ready: true,
             poller,
             sources,

@@ -6,6 +6,8 @@ use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+const ANY_PORT: &str = "tcp://127.0.0.1:*";
+
 pub struct Master {
     db: Socket,
     push: Socket,
@@ -19,15 +21,26 @@ pub struct Master {
 
 impl Master {
     pub fn bind() -> Self {
+        Self::bind_at(ANY_PORT)
+    }
+
+    /// A Master whose cache service is at this address, as soon as nobody else has it.
+    pub fn bind_at(db: &str) -> Self {
         let context = Context::new().unwrap();
-        let bind = |kind| {
+        let bind = |kind, address: &str| {
             let socket = context.socket(kind, &Options { linger: LIMIT, ..Options::default() }).unwrap();
-            let address = socket.bind("tcp://127.0.0.1:*").unwrap();
+            let end = Instant::now() + LIMIT;
+            let address = loop {
+                match socket.bind(address) {
+                    Ok(address) => break address,
+                    Err(error) => assert!(Instant::now() < end, "{address}: {error}"),
+                }
+            };
             (socket, address)
         };
-        let (db, address) = bind(SocketKind::Rep);
-        let (push, push_address) = bind(SocketKind::Push);
-        let (pull, pull_address) = bind(SocketKind::Pull);
+        let (db, address) = bind(SocketKind::Rep, db);
+        let (push, push_address) = bind(SocketKind::Push, ANY_PORT);
+        let (pull, pull_address) = bind(SocketKind::Pull, ANY_PORT);
         let cache = [
             ("name", "server"),
             ("worker_push_address", &push_address),
@@ -66,7 +79,8 @@ impl Master {
         if !self.db.recv(&mut frames).unwrap() {
             return;
         }
-        let request = PalmMessage::decode(&frames[0]).unwrap();
+        // pylm's service answers requests only; what a native peer says to it is none.
+        let Ok(request) = PalmMessage::decode(&frames[0]) else { return };
         let call = request.function.split_once('.').unwrap().1;
         let payload = || String::from_utf8(request.payload.to_vec()).unwrap();
         let key = if call == "set" { request.cache.to_owned() } else { payload() };

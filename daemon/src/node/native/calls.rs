@@ -145,7 +145,8 @@ impl Router {
         match self.value(key, now) {
             Some(value) if value.len() as u64 > most => {
                 let size = value.len();
-                let text = format!("the value has {size} bytes, and this peer takes {most}; see --max-message");
+                let text =
+                    format!("the value has {size} bytes, and this peer takes {most}; see --max-message");
                 (REFUSED, text.into())
             }
             Some(value) => (DONE, value),

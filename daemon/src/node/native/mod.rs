@@ -45,7 +45,10 @@ impl Router {
                     self.lose_session(session, "its connection is lost", now);
                 }
             }
-            [_, delimiter, ..] if delimiter.is_empty() => self.serve(frames, now),
+            [_, delimiter, ..] if delimiter.is_empty() => {
+                self.hear_stranger(delimiter);
+                self.serve(frames, now);
+            }
             [_, _, ..] => {
                 let attachments: Vec<Bytes> = frames.drain(2..).map(Frame::into_bytes).collect();
                 if let (Some(batch), Some(route)) = (frames.pop(), frames.pop()) {
@@ -68,6 +71,7 @@ impl Router {
     /// The first batch of a connection.
     fn receive_first(&mut self, route: &[u8], batch: Frame, attachments: &[Bytes], now: Instant) {
         let connection = batch.connection();
+        self.hear_stranger(&batch);
         let Err(violation) = self.greet(route, connection, &batch.into_bytes(), attachments, now) else {
             return;
         };
@@ -141,6 +145,7 @@ impl Router {
             self.sessions.cut_soon(old, now);
             self.lose_session(old, "it has connected anew", now);
         }
+        self.know(connection.as_ref());
         let minor = pylm_protocol::spoken_minor(minor);
         let newcomer = Newcomer { route, connection, peer, connections, role, name, minor, max_message };
         let session = self.sessions.open(newcomer, now);

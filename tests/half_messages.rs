@@ -1,0 +1,80 @@
+//! Connections that say no Hello, and send half of a message: libzmq keeps what has come, and the node bounds it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use pylm_tests::address;
+use pylm_tests::deadline::deadline;
+use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::waiting::wait_until;
+
+const MOST: usize = 8_000_000;
+
+/// Greets as ZMTP 3.0 has it, without security, as a DEALER.
+fn greet(db: &str) -> TcpStream {
+    let mut stream = address::connect(db);
+    let mut greeting = vec![0; 64];
+    greeting[0] = 0xff;
+    greeting[8] = 1;
+    greeting[9] = 0x7f;
+    greeting[10] = 3;
+    greeting[12..16].copy_from_slice(b"NULL");
+    stream.write_all(&greeting).unwrap();
+    stream.read_exact(&mut greeting).unwrap();
+    let ready = [&b"\x05READY\x0bSocket-Type"[..], &6_u32.to_be_bytes(), b"DEALER"].concat();
+    stream.write_all(&[&[4, ready.len() as u8][..], &ready].concat()).unwrap();
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).unwrap();
+    let mut theirs = vec![0; head[1].into()];
+    stream.read_exact(&mut theirs).unwrap();
+    stream
+}
+
+/// Sends the beginning of a frame of the largest size; whether all of it was taken.
+fn send_half(stream: &mut TcpStream, bytes: usize) -> bool {
+    let head = [&[2_u8][..], &(MOST as u64).to_be_bytes()].concat();
+    stream.write_all(&[head, vec![7; bytes]].concat()).is_ok()
+}
+
+fn is_cut(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
+#[test]
+fn what_is_half_there_is_bounded_together_and_ends() {
+    // The first test also builds the programs.
+    let _limit = deadline(Duration::from_secs(900));
+    let node = Node::start(&["--max-message", &MOST.to_string()]);
+    let _host = WorkerHost::start(&node.db, &["testing"], "host", &[]);
+    let client = node.client();
+    let before = node.process.rss_bytes();
+    let mut silent = greet(&node.db);
+    let mut little = greet(&node.db);
+    assert!(send_half(&mut little, 100_000));
+    let begun = Instant::now();
+    let mut crowd: Vec<_> = (0..30).map(|_| greet(&node.db)).collect();
+    // Those that are cut meanwhile take no more.
+    for stream in &mut crowd {
+        let _ = send_half(stream, MOST - 1_000_000);
+    }
+    // 9 MB may be there, and so one of them may stay.
+    wait_until("all but one are cut", || {
+        crowd.iter_mut().filter_map(|stream| is_cut(stream).then_some(())).count() >= 29
+    });
+    let held = node.process.rss_bytes().saturating_sub(before);
+    assert!(held < 64 << 20, "the node holds {held} bytes");
+    // Others notice nothing, large messages and calls of the cache included.
+    let large = vec![7; MOST];
+    assert_eq!(client.eval("s.echo", large.clone()).unwrap()[0].len(), MOST);
+    client.cache().set("key", large).unwrap();
+    wait_until("what stays half there is cut", || is_cut(&mut little));
+    assert!(begun.elapsed() > Duration::from_secs(9), "it had time to come whole");
+    assert!(!is_cut(&mut silent), "who has sent nothing may stay");
+}
