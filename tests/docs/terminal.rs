@@ -57,9 +57,8 @@ impl Terminal {
                 std::os::unix::fs::symlink(entry.path(), work.join(name)).unwrap();
             }
         }
-        // Dependencies of what is built there stay for the next time.
-        let target = programs(Profile::Debug).program("pylmd").ancestors().nth(2).unwrap().join("docs");
-        std::fs::create_dir_all(&target).unwrap();
+        // What a plugin is built on is there already, or stays for the next time.
+        let target = programs(Profile::Debug).program("pylmd").ancestors().nth(2).unwrap();
         std::os::unix::fs::symlink(target, work.join("target")).unwrap();
         Terminal { folder, running: Vec::new(), commands: 0 }
     }
