@@ -147,11 +147,27 @@ impl Terminal {
         } else {
             process.wait_for_line(ready, PATIENCE);
         }
+        // A node is ready before it is heard of by those that it follows: somebody who types is slower than that.
+        let followed = self.followed(command);
+        wait_until("all follow whom they should", || {
+            let lines = [process.stdout_lines(), process.stderr_lines()].concat();
+            lines.iter().filter(|line| line.contains("follows a node")).count() >= followed
+        });
         for line in shown.iter().filter(|line| *line != ANY_LINES) {
             let found = process.find_line(PATIENCE, |written| is_among(line, &[written.to_owned()]));
             assert!(found.is_some(), "{place}: {command}: there is no line like {line:?}");
         }
         self.running.push(Running { place: stands_for, process });
+    }
+
+    /// How many topics a program follows, or all nodes of a cluster together.
+    fn followed(&self, command: &str) -> usize {
+        let Some(file) = command.strip_prefix("pylm up ") else { return command.matches("--from ").count() };
+        let text = std::fs::read_to_string(self.work().join(file)).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with("from = "))
+            .map(|line| line.matches('"').count() / 2)
+            .sum()
     }
 
     /// A Python peer says nothing when it is ready: a Master can be connected to then, and a node has seen a worker.
