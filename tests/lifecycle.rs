@@ -12,6 +12,7 @@ use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
+use pylm_tests::ready::Ready;
 use pylm_tests::waiting::{file_is, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -270,29 +271,28 @@ fn a_service_manager_is_told() {
         (path, socket)
     };
     let heard = |socket: &UnixDatagram| {
-        let mut bytes = [0; 64];
+        let mut bytes = [0; 4096];
         let length = socket.recv(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
+        bytes[..length].to_vec()
     };
     let (path, of_node) = socket("node");
     let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"]
         .map(|flag| [flag, pylm_tests::address::ANY_PORT]);
     let mut node =
         Process::plan("pylmd", program("pylmd")).args(addresses.concat()).env("NOTIFY_SOCKET", &path).start();
-    assert_eq!(heard(&of_node), "READY=1");
-    let ready = node.wait_for_line(" ready ", PATIENCE);
-    let db = pylm_tests::ready::Ready::parse(&ready).unwrap().field("db");
+    let db = Ready::heard(&heard(&of_node)).unwrap().field("db");
 
     let (path, of_host) = socket("host");
     let mut host = Process::plan("pylm-worker", program("pylm-worker"))
         .args(["--db", &db, "--plugin", "testing"])
         .env("NOTIFY_SOCKET", &path)
         .start();
-    assert_eq!(heard(&of_host), "READY=1");
+    let ready = Ready::heard(&heard(&of_host)).unwrap();
+    assert_eq!((ready.field("db"), ready.field("native")), (db, "true".to_owned()));
 
     for (process, socket) in [(&mut host, &of_host), (&mut node, &of_node)] {
         process.signal(Signal::TERM);
-        assert_eq!(heard(socket), "STOPPING=1");
+        assert_eq!(heard(socket), b"STOPPING=1");
         process.wait_for_success(PATIENCE);
     }
 }

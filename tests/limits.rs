@@ -106,7 +106,7 @@ fn a_function_that_ignores_its_deadline_is_ended_with_its_host_and_costs_nobody_
     let neighbours = submit(&client, "server.sleep_for", &["2500", "2501", "10", "11"], JobOptions::new());
     assert_eq!(ends(hanging), [failed(codes::TIMEOUT)]);
     assert_eq!(ends(neighbours), ["2500", "2501", "10", "11"].map(result));
-    host.process.wait_for_line("a child is started again", PATIENCE);
+    host.process.wait_for_line("is started again, as it wants to be", PATIENCE);
     let account = node.end(PATIENCE);
     assert_eq!((account.done, account.failed), (4, 1));
 }
@@ -124,7 +124,7 @@ fn a_function_that_ignores_that_its_job_was_cancelled_is_ended_too() {
     sender.cancel();
     assert_eq!(ends(results), [failed(codes::CANCELLED)]);
     assert_eq!(client.eval("server.echo", "next").unwrap(), ["next"]);
-    host.process.wait_for_line("a child is started again", PATIENCE);
+    host.process.wait_for_line("is started again, as it wants to be", PATIENCE);
     node.end(PATIENCE);
 }
 

@@ -72,12 +72,12 @@ fn echo() -> Result<(Process, String)> {
 /// A node with worker hosts that echo, and where its gateway listens.
 fn node(hosts: u32) -> Result<(Process, String)> {
     let flags = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
-    let node = Process::plan("pylmd", programs::release().program("pylmd"))
+    let mut node = Process::plan("pylmd", programs::release().program("pylmd"))
         .args(flags.map(|flag| [flag, ANY_PORT]).concat())
         .args(["--gateway", "127.0.0.1:0", "--workers", &hosts.to_string(), "--plugin"])
         .args([programs::release().plugin("bench-echo")])
         .start();
-    let ready = Ready::parse(&node.wait_for_line(" ready ", START)).context("not a ready line")?;
+    let ready = node.wait_until_ready(START);
     for _ in 0..hosts {
         node.wait_for_line("a worker host is here", START);
     }

@@ -17,6 +17,7 @@ mod journal;
 mod man;
 mod node;
 mod plugin;
+mod readiness;
 mod run;
 mod status;
 

@@ -2,25 +2,29 @@
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
+use crate::readiness::{self, Readiness};
 use pylm_protocol::visible;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, PipeReader, Write, pipe};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 /// The node's name, before the dot of its functions.
 pub(crate) const NAME: &str = "server";
 
 /// How long the node may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long its last words are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines of the log that are kept to tell why the node ended.
 const KEPT: usize = 20;
@@ -33,13 +37,54 @@ pub(crate) struct PrivateNode {
     child: Child,
     /// The address of its db socket.
     pub(crate) db: String,
-    log: Log,
-    /// From here on the log is of no interest: what ends together complains about each other.
-    is_stopping: Arc<AtomicBool>,
+    log: Arc<Log>,
 }
 
-/// The last lines of the node's log.
-type Log = Arc<Mutex<Vec<String>>>;
+/// The node's log, of which the user sees what comes while it runs. What comes before is told when it cannot start, and what
+/// comes behind is of no interest: what ends together complains about each other.
+#[derive(Debug, Default)]
+struct Log(Mutex<(Phase, Vec<String>)>);
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Starting,
+    Running,
+    Ending,
+}
+
+impl Log {
+    /// Takes a line; gives it back when it is to be shown.
+    fn take(&self, line: String) -> Option<String> {
+        let (phase, kept) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match phase {
+            Phase::Starting if kept.len() < KEPT => kept.push(line),
+            Phase::Starting => {
+                kept.remove(0);
+                kept.push(line);
+            }
+            Phase::Running => return Some(line),
+            Phase::Ending => {}
+        }
+        None
+    }
+
+    /// Goes on to the next phase; gives what was kept.
+    fn enter(&self, next: Phase) -> Vec<String> {
+        let (phase, kept) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *phase = next;
+        std::mem::take(kept)
+    }
+
+    /// What a node said that could not start.
+    fn last_words(&self, status: ExitStatus) -> String {
+        let (_, kept) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.is_empty() {
+            true => format!("pylmd ended early ({status}), without a word"),
+            false => format!("pylmd ended early ({status}):\n{}", kept.join("\n")),
+        }
+    }
+}
 
 impl PrivateNode {
     /// Starts a node, and waits until it is ready.
@@ -47,43 +92,62 @@ impl PrivateNode {
     /// # Errors
     /// When there is no `pylmd`, or it ends early, with its own words.
     pub(crate) async fn start(arguments: &RunArguments) -> Result<Self, Failure> {
-        let (program, is_verbose) = (program("pylmd"), arguments.verbose);
+        let folder = tempfile::Builder::new().prefix("pylm-run-").tempdir();
+        let folder = folder.map_err(Failure::running("cannot make a temporary folder"))?;
+        let notify = folder.path().join("ready");
+        let readiness =
+            Readiness::listen(&notify).map_err(Failure::running("cannot listen in a temporary folder"))?;
+        let program = program("pylmd");
         let (log_lines, stderr) = pipe().map_err(Failure::running("cannot start"))?;
-        let mut child = command(&program, arguments).stderr(stderr).spawn().map_err(|error| {
-            Failure::Usage(format!(
-                "cannot start {}: {error}; install it beside pylm or in PATH",
-                program.display()
-            ))
-        })?;
-        let log = Log::default();
-        let is_stopping = Arc::new(AtomicBool::new(false));
-        let (ready, is_ready) = oneshot::channel();
-        let (lines, kept, stopping) = (BufReader::new(log_lines), Arc::clone(&log), Arc::clone(&is_stopping));
-        let is_shown = move |line: &str| is_verbose || (is_serious(line) && !stopping.load(Relaxed));
-        thread::Builder::new()
+        let mut command = command(&program, arguments);
+        let mut child =
+            command.stderr(stderr).env(readiness::VARIABLE, &notify).spawn().map_err(|error| {
+                Failure::Usage(format!(
+                    "cannot start {}: {error}; install it beside pylm or in PATH",
+                    program.display()
+                ))
+            })?;
+        // It holds the other end of the pipe.
+        drop(command);
+        let log = Arc::<Log>::default();
+        let kept = Arc::clone(&log);
+        let follower = thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || follow(lines, &kept, ready, is_shown))
+            .spawn(move || follow(BufReader::new(log_lines), &kept))
             .map_err(Failure::running("cannot start a thread"))?;
-        match is_ready.await {
-            Ok(db) => Ok(PrivateNode { child, db, log, is_stopping }),
-            Err(_) => {
-                let status = child.wait().await.map_err(Failure::running("cannot wait for pylmd"))?;
-                Err(Failure::Usage(last_words(&log, status)))
+        let status = tokio::select! {
+            ready = readiness.next() => {
+                let fields = ready.map_err(Failure::running("cannot hear of pylmd"))?;
+                let Some(db) = fields.get("db").and_then(Value::as_str) else {
+                    let why = format!("{} is of another version than this program", program.display());
+                    return Err(Failure::Usage(why));
+                };
+                let lines = log.enter(Phase::Running);
+                // A reader who stands still holds up nothing else.
+                spawn_blocking(move || lines.iter().for_each(|line| show(line)));
+                return Ok(PrivateNode { child, db: db.to_owned(), log });
             }
+            status = child.wait() => status.map_err(Failure::running("cannot wait for pylmd"))?,
+        };
+        // What it has started may hold its log open.
+        let end = Instant::now() + LAST_WORDS;
+        while !follower.is_finished() && Instant::now() < end {
+            sleep(Duration::from_millis(5)).await;
         }
+        Err(Failure::Usage(log.last_words(status)))
     }
 
     /// Waits for an end that nobody asked for.
     pub(crate) async fn early_end(&mut self) -> Failure {
         match self.child.wait().await {
-            Ok(status) => Failure::Running(last_words(&self.log, status)),
+            Ok(status) => Failure::Running(format!("pylmd ended early ({status})")),
             Err(error) => Failure::Running(format!("cannot wait for pylmd: {error}")),
         }
     }
 
     /// Lets the node end: by itself within a time of grace, or else at once.
     pub(crate) async fn stop(mut self) {
-        self.is_stopping.store(true, Relaxed);
+        self.log.enter(Phase::Ending);
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
             // It may have ended just now.
@@ -118,6 +182,8 @@ fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
     for socket in ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"] {
         command.args([socket, "tcp://127.0.0.1:0"]);
     }
+    // What is of no interest to whoever wants results is not written.
+    command.args(["--log", if arguments.verbose { "info" } else { "warn" }]);
     command.arg("--workers").arg(workers.map_or(1, std::num::NonZero::get).to_string());
     for folder in &arguments.plugin_dir {
         command.arg("--plugin-dir").arg(folder);
@@ -134,69 +200,20 @@ fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
     command
 }
 
-/// Reads the node's log to its end: tells the address once it is ready, and passes on what the user should see. A reader of that who
-/// stands still stops this thread alone: the node leaves out of its log what does not fit.
-fn follow(
-    mut lines: BufReader<PipeReader>,
-    log: &Log,
-    ready: oneshot::Sender<String>,
-    is_shown: impl Fn(&str) -> bool,
-) {
-    let mut ready = Some(ready);
+/// Shows a line of the log. Nobody is left to tell where standard error is closed.
+fn show(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", visible(line));
+}
+
+/// Reads the node's log to its end. A reader of that who stands still stops this thread alone: the node leaves out of its log what does
+/// not fit.
+fn follow(mut lines: BufReader<PipeReader>, log: &Log) {
     let mut bytes = Vec::new();
     while lines.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
         let line = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
         bytes.clear();
-        if let Some(db) = ready_address(&line)
-            && let Some(ready) = ready.take()
-        {
-            // Nobody waits any more where the user has interrupted.
-            let _ = ready.send(db.to_owned());
+        if let Some(line) = log.take(line) {
+            show(&line);
         }
-        if is_shown(&line) {
-            // Nobody is left to tell where standard error is closed.
-            let _ = writeln!(io::stderr(), "{}", visible(&line));
-        }
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.len() == KEPT {
-            log.remove(0);
-        }
-        log.push(line);
-    }
-}
-
-/// The address of the db socket, in the line that says that the node is ready.
-fn ready_address(line: &str) -> Option<&str> {
-    let (_, address) = line.split_once(" db=").filter(|_| line.contains(" ready"))?;
-    let address = address.split([' ', ',']).next()?.trim_matches('"');
-    (!address.is_empty()).then_some(address)
-}
-
-fn is_serious(line: &str) -> bool {
-    line.contains(" WARN") || line.contains(" ERROR")
-}
-
-/// What a node said that ended early: its errors, or else all that is left of its log.
-fn last_words(log: &Log, status: ExitStatus) -> String {
-    let log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    let errors: Vec<&str> = log.iter().map(String::as_str).filter(|line| !line.contains(" INFO")).collect();
-    let words = if errors.is_empty() { log.join("\n") } else { errors.join("\n") };
-    match words.is_empty() {
-        true => format!("pylmd ended early ({status}), without a word"),
-        false => format!("pylmd ended early ({status}):\n{words}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ready_line_tells_the_address() {
-        let quoted = r#"2026-01-01T00:00:00Z  INFO pylmd: ready name="server" db="tcp://127.0.0.1:4000" pull="tcp://127.0.0.1:1""#;
-        assert_eq!(ready_address(quoted), Some("tcp://127.0.0.1:4000"));
-        assert_eq!(ready_address("INFO ready db=tcp://127.0.0.1:4000"), Some("tcp://127.0.0.1:4000"));
-        assert_eq!(ready_address("INFO bound db=tcp://127.0.0.1:4000"), None);
-        assert_eq!(ready_address("INFO ready"), None);
     }
 }

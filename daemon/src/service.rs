@@ -1,5 +1,6 @@
 //! What a service manager expects: signals that end the program in order, and word when it is ready.
 
+use crate::supervisor::Fields;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::thread;
@@ -59,9 +60,14 @@ fn watch(mut on_signal: impl FnMut(SignalKind) + Send + 'static) -> io::Result<(
     Ok(())
 }
 
-/// Tells the service manager (systemd's `NOTIFY_SOCKET`) that the program is ready; without one, does nothing.
-pub fn notify_ready() {
-    notify("READY=1");
+/// The variable that names the socket of whoever wants to know how the program is.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Tells the service manager (systemd's `NOTIFY_SOCKET`), or whoever else has started the program, that it is ready, and beside
+/// that its names and addresses, as JSON; without one, does nothing.
+pub fn notify_ready(fields: &Fields) {
+    let fields = serde_json::to_string(fields).unwrap_or_default();
+    notify(&format!("READY=1\nX_PYLMD={fields}"));
 }
 
 /// Tells the service manager that the program is stopping.
@@ -70,7 +76,7 @@ pub fn notify_stopping() {
 }
 
 fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
+    let Some(path) = std::env::var_os(NOTIFY_SOCKET).filter(|path| !path.is_empty()) else { return };
     if let Err(error) = send_to(&path, state.as_bytes()) {
         tracing::warn!(state, ?path, %error, "the service manager was not told");
     }

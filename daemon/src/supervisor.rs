@@ -1,43 +1,38 @@
 //! Starts a child process, watches it, and starts it again when it crashes or falls silent.
 //!
 //! Parent and child are tied by a socket pair that is the child's standard input: the child ends when its parent is gone
-//! ([`ParentLink`]), and the parent hears the child's signs of life on it. So it works on every Unix, for any way in which
-//! either side can end.
+//! ([`ParentLink`]), and the parent hears on it how the child is. So it works on every Unix, for any way in which
+//! either side can end. Exit codes say nothing here: anything that runs in the child may choose one.
 
 mod backoff;
 mod link;
+mod output;
 mod report;
+mod running;
 
 pub use backoff::{Backoff, growing, random_fraction};
-pub use link::ParentLink;
+pub use link::{Fields, Origin, ParentLink};
+pub use output::LOG_MARK;
 
-use rustix::process::{Pid, Signal, kill_process};
+use running::{End, Running};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as Pair;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 /// The delay before the first restart, which doubles with each that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// The longest delay before a restart.
+/// The longest delay before a child is started again that could not get ready.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// The longest delay after a life in which the child was ready: what ended it then was its work, and other work waits.
+const LONGEST_DELAY_OF_READY: Duration = Duration::from_secs(1);
 /// A child that lived for so long is started again as if it had never failed.
 const STEADY: Duration = Duration::from_secs(30);
-/// The exit code by which a child says that no restart can help: usage, configuration or a plugin is wrong.
-const REFUSED: i32 = 2;
-/// The exit code by which a child says that it is to be started again at once: it has done what it could, and nothing is wrong
-/// with the next one.
-pub const AGAIN: i32 = 75;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -48,21 +43,44 @@ pub struct ChildSpec {
     pub program: PathBuf,
     /// Its arguments, without the program itself.
     pub args: Vec<OsString>,
-    /// Variables of this process that the child does not get.
-    pub env_remove: Vec<OsString>,
+    /// Its variables and its working folder.
+    pub surroundings: Surroundings,
     /// The child is killed, and started again, when it was silent for so long; counted from its first sign of life.
     pub silence: Duration,
-    /// Called each time the child says that it is ready.
-    pub on_ready: Option<fn()>,
+    /// Called each time the child says that it is ready, and what there is to know of it.
+    pub on_ready: Option<fn(&Fields)>,
+}
+
+/// The variables and the working folder of this process, for all children that it will have: what runs in it meanwhile may change
+/// both for itself.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// All variables.
+    pub env: Vec<(OsString, OsString)>,
+    /// The working folder; `None` where that is gone.
+    pub folder: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// As they are now.
+    pub fn now() -> Self {
+        Surroundings { env: std::env::vars_os().collect(), folder: std::env::current_dir().ok() }
+    }
+
+    /// Without some variables.
+    pub fn without(mut self, is_left_out: impl Fn(&OsString) -> bool) -> Self {
+        self.env.retain(|(name, _)| !is_left_out(name));
+        self
+    }
 }
 
 /// How the supervision of a child ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// As it was told to, with this exit code; `None` where a signal ended it, or it did not run.
     Stopped(Option<i32>),
-    /// The child said (with exit code 2) that no restart can help. It has said why itself.
-    Refused,
+    /// The child said why no restart can help: it was never ready, or was dismissed by whom it works for.
+    Refused(String),
 }
 
 #[derive(Debug)]
@@ -74,8 +92,10 @@ enum Order {
 /// A child that is being watched. When this is dropped, the child is killed.
 #[derive(Debug)]
 pub struct Supervisor {
+    name: String,
     orders: UnboundedSender<Order>,
-    thread: JoinHandle<Ended>,
+    ended: Arc<OnceLock<Ended>>,
+    thread: JoinHandle<()>,
 }
 
 impl Supervisor {
@@ -86,13 +106,21 @@ impl Supervisor {
     pub fn start(spec: ChildSpec) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (orders, received) = unbounded_channel();
-        let name = format!("watch {}", spec.name);
-        let thread =
-            thread::Builder::new().name(name).spawn(move || runtime.block_on(supervise(&spec, received)))?;
-        Ok(Supervisor { orders, thread })
+        let ended = Arc::<OnceLock<Ended>>::default();
+        let (name, how) = (spec.name.clone(), Arc::clone(&ended));
+        let thread = thread::Builder::new().name(format!("watch {name}")).spawn(move || {
+            // Set once: here.
+            let _ = how.set(runtime.block_on(supervise(&spec, received)));
+        })?;
+        Ok(Supervisor { name, orders, ended, thread })
     }
 
-    /// Tells the child to finish (SIGTERM), and starts it no more.
+    /// The child's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells the child to finish, and starts it no more.
     pub fn drain(&self) {
         self.remote().drain();
     }
@@ -115,15 +143,16 @@ impl Supervisor {
 
     /// Waits until the child has ended for good.
     pub fn wait(self) -> Ended {
-        let Supervisor { orders, thread } = self;
-        let ended = thread.join().unwrap_or(Ended::Stopped(None));
+        let Supervisor { orders, thread, ended, .. } = self;
+        // A thread that panicked has set nothing.
+        let _ = thread.join();
         drop(orders);
-        ended
+        ended.get().cloned().unwrap_or(Ended::Stopped(None))
     }
 
-    /// Whether the child has ended for good.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// How the child has ended for good, if it has.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.get()
     }
 }
 
@@ -139,115 +168,81 @@ impl Remote {
     }
 }
 
+/// The delays before restarts.
+struct Delays {
+    of_ready: Backoff,
+    of_others: Backoff,
+}
+
+impl Delays {
+    fn new() -> Self {
+        Delays {
+            of_ready: Backoff::new(FIRST_DELAY, LONGEST_DELAY_OF_READY),
+            of_others: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
+        }
+    }
+
+    fn next(&mut self, was_ready: bool, lived: Duration) -> Duration {
+        if lived >= STEADY {
+            *self = Delays::new();
+        }
+        match was_ready {
+            true => self.of_ready.next_delay(),
+            false => self.of_others.next_delay(),
+        }
+    }
+}
+
 async fn supervise(spec: &ChildSpec, mut orders: UnboundedReceiver<Order>) -> Ended {
-    let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+    let mut delays = Delays::new();
+    let (mut was_ever_ready, mut predecessor) = (false, None);
     loop {
         let started = Instant::now();
-        match Running::start(spec) {
-            Ok(mut running) => {
-                let (status, told) = running.watch(spec, &mut orders).await;
-                if status.code() == Some(REFUSED) {
-                    return Ended::Refused;
-                }
-                if told {
-                    return Ended::Stopped(status.code());
-                }
-                if status.code() == Some(AGAIN) {
-                    info!(child = spec.name, "a child is started again, as it wants to be");
-                    continue;
-                }
-                warn!(child = spec.name, how = %report::describe(status), "a child ended");
-            }
+        let end = match Running::start(spec, predecessor.take()) {
+            Ok(running) => running.watch(spec, &mut orders).await,
             Err(error) => {
-                warn!(child = spec.name, program = ?spec.program, %error, "a child cannot be started")
+                warn!(host = spec.name, program = ?spec.program, %error, "a worker host's process cannot be started");
+                End::default()
             }
+        };
+        was_ever_ready |= end.was_ready;
+        if let Some(why) = end.refused.as_ref().filter(|_| !was_ever_ready || end.is_dismissed) {
+            return Ended::Refused(why.clone());
         }
-        if started.elapsed() >= STEADY {
-            backoff.reset();
+        if end.was_told {
+            return Ended::Stopped(end.code());
         }
-        let delay = backoff.next_delay();
+        if end.again && end.was_ready {
+            info!(host = spec.name, "a worker host's process is started again, as it wants to be");
+            continue;
+        }
+        let delay = delays.next(end.was_ready, started.elapsed());
+        tell(spec, &end, delay);
+        predecessor = Some(end.how());
         tokio::select! {
-            () = sleep(delay) => info!(child = spec.name, "a child is started again"),
+            () = sleep(delay) => {}
             _ = orders.recv() => return Ended::Stopped(None),
         }
     }
 }
 
-struct Running {
-    child: Child,
-    link: UnixStream,
-    /// When it last gave a sign of life; `None` before the first.
-    alive: Option<Instant>,
-    linked: bool,
-}
-
-impl Running {
-    fn start(spec: &ChildSpec) -> io::Result<Self> {
-        let (ours, childs) = Pair::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut command = Command::new(&spec.program);
-        command.args(&spec.args).stdin(Stdio::from(OwnedFd::from(childs))).kill_on_drop(true);
-        for name in &spec.env_remove {
-            command.env_remove(name);
+/// Says how a child has ended that nobody has told to.
+fn tell(spec: &ChildSpec, end: &End, delay: Duration) {
+    let again_in_ms = delay.as_millis() as u64;
+    match &end.refused {
+        None => {
+            warn!(
+                host = spec.name,
+                how = end.how(),
+                again_in_ms,
+                "a worker host's process has ended, and is started again"
+            );
         }
-        let child = command.spawn()?;
-        Ok(Running { child, link: UnixStream::from_std(ours)?, alive: None, linked: true })
-    }
-
-    /// Waits for the child's end; says whether it was told to end.
-    async fn watch(&mut self, spec: &ChildSpec, orders: &mut UnboundedReceiver<Order>) -> (ExitStatus, bool) {
-        let mut signs = [0; 64];
-        let mut told = false;
-        let mut kill_at = None;
-        loop {
-            let silent_at = self.alive.map(|alive| alive + spec.silence);
-            let next = [kill_at, silent_at].into_iter().flatten().min();
-            tokio::select! {
-                status = self.child.wait() => match status {
-                    Ok(status) => return (status, told),
-                    Err(error) => {
-                        warn!(child = spec.name, %error, "a child cannot be waited for");
-                        sleep(FIRST_DELAY).await;
-                    }
-                },
-                read = self.link.read(&mut signs), if self.linked => match read {
-                    Ok(read @ 1..) => {
-                        self.alive = Some(Instant::now());
-                        if let Some(on_ready) = spec.on_ready && signs[..read].contains(&link::READY) {
-                            on_ready();
-                        }
-                    }
-                    Ok(0) | Err(_) => self.linked = false,
-                },
-                order = orders.recv(), if kill_at.is_none() => {
-                    told = true;
-                    match order {
-                        Some(Order::Drain) => self.signal(Signal::TERM),
-                        Some(Order::Stop { grace }) => {
-                            self.signal(Signal::TERM);
-                            kill_at = Some(Instant::now() + grace);
-                        }
-                        None => kill_at = Some(Instant::now()),
-                    }
-                }
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    if kill_at.is_none() {
-                        let silence = spec.silence.as_secs_f64();
-                        warn!(child = spec.name, seconds = silence, "a child gives no sign of life, and is killed");
-                    }
-                    self.signal(Signal::KILL);
-                    self.alive = None;
-                    kill_at = kill_at.map(|_| Instant::now() + spec.silence);
-                }
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // It fails only when the child has ended just now, which is what the signal is for.
-            let _ = kill_process(pid, signal);
+        Some(why) => {
+            warn!(
+                host = spec.name,
+                why, again_in_ms, "a worker host cannot start as it did before, and is tried again"
+            );
         }
     }
 }
@@ -257,24 +252,24 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn shell(script: &str, folder: &Path) -> ChildSpec {
+    pub(super) fn shell(script: &str, folder: &Path) -> ChildSpec {
         ChildSpec {
             name: "test".to_owned(),
             program: "/bin/sh".into(),
             args: ["-c".to_owned(), format!("cd '{}'; {script}", folder.display())]
                 .map(OsString::from)
                 .into(),
-            env_remove: Vec::new(),
+            surroundings: Surroundings::now(),
             silence: Duration::from_millis(200),
             on_ready: None,
         }
     }
 
-    fn lines(folder: &Path) -> usize {
+    pub(super) fn lines(folder: &Path) -> usize {
         std::fs::read_to_string(folder.join("starts")).unwrap_or_default().lines().count()
     }
 
-    fn wait_for_starts(folder: &Path, wanted: usize) {
+    pub(super) fn wait_for_starts(folder: &Path, wanted: usize) {
         let end = std::time::Instant::now() + Duration::from_secs(20);
         while lines(folder) < wanted {
             assert!(std::time::Instant::now() < end, "only {} starts", lines(folder));
@@ -293,15 +288,75 @@ mod tests {
     #[test]
     fn a_child_that_refuses_is_not_started_again() {
         let folder = tempfile::tempdir().unwrap();
-        let supervisor = Supervisor::start(shell("echo x >> starts; exit 2", folder.path())).unwrap();
-        assert_eq!(supervisor.wait(), Ended::Refused);
+        let script = r#"echo x >> starts; echo '{"refused":"no such plugin"}' >&0"#;
+        let supervisor = Supervisor::start(shell(script, folder.path())).unwrap();
+        assert_eq!(supervisor.wait(), Ended::Refused("no such plugin".to_owned()));
         assert_eq!(lines(folder.path()), 1);
+    }
+
+    #[test]
+    fn an_exit_code_says_nothing() {
+        for code in [0, 1, 2, 75, 101] {
+            let folder = tempfile::tempdir().unwrap();
+            let script = format!("echo x >> starts; exit {code}");
+            let supervisor = Supervisor::start(shell(&script, folder.path())).unwrap();
+            wait_for_starts(folder.path(), 2);
+            assert_eq!(supervisor.ended(), None);
+            supervisor.stop(Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_child_that_was_ready_once_is_tried_again_when_it_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = r#"echo x >> starts; [ -e ready ] && echo '{"refused":"half a file"}' >&0 && exit 2
+            touch ready; echo '{"ready":{}}' >&0"#;
+        let supervisor = Supervisor::start(shell(script, folder.path())).unwrap();
+        wait_for_starts(folder.path(), 3);
+        assert_eq!(supervisor.ended(), None);
+        supervisor.stop(Duration::ZERO);
+    }
+
+    #[test]
+    fn a_child_that_wants_to_be_started_again_is_only_when_it_was_ready() {
+        let again = r#"echo '"again"' >&0"#;
+        let (ready, never) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let script = format!(r#"echo '{{"ready":{{}}}}' >&0; echo x >> starts; {again}"#);
+        let first = Supervisor::start(shell(&script, ready.path())).unwrap();
+        let second = Supervisor::start(shell(&format!("echo x >> starts; {again}"), never.path())).unwrap();
+        // By then, the other one waits for more than a second between its starts.
+        wait_for_starts(ready.path(), 20);
+        assert!(lines(never.path()) < 10, "{} starts", lines(never.path()));
+        first.stop(Duration::ZERO);
+        second.stop(Duration::ZERO);
+    }
+
+    #[test]
+    fn delays_stay_short_for_a_child_that_was_ready() {
+        let mut delays = Delays::new();
+        let of_ready = (0..20).map(|_| delays.next(true, Duration::ZERO)).max().unwrap();
+        let of_others = (0..20).map(|_| delays.next(false, Duration::ZERO)).max().unwrap();
+        assert!(of_ready <= LONGEST_DELAY_OF_READY && of_others > LONGEST_DELAY / 2);
+        assert!(delays.next(false, STEADY) <= FIRST_DELAY);
+    }
+
+    #[test]
+    fn the_next_child_hears_how_the_one_before_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let script =
+            "echo x >> starts; read -r line; echo \"$line\" >> origins; echo too deep >&2; kill -6 $$";
+        let supervisor = Supervisor::start(shell(script, folder.path())).unwrap();
+        wait_for_starts(folder.path(), 3);
+        supervisor.stop(Duration::ZERO);
+        let origins = std::fs::read_to_string(folder.path().join("origins")).unwrap();
+        let origins: Vec<&str> = origins.lines().collect();
+        assert!(origins[0].contains("null") && origins[1].contains("SIGABRT: too deep"), "{origins:?}");
     }
 
     #[test]
     fn a_child_that_falls_silent_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let script = "echo x >> starts; echo alive >&0; exec cat > copy";
+        let script = "echo x >> starts; echo '\"alive\"' >&0; exec cat > copy";
         let supervisor = Supervisor::start(shell(script, folder.path())).unwrap();
         wait_for_starts(folder.path(), 2);
         supervisor.stop(Duration::ZERO);
@@ -324,25 +379,5 @@ mod tests {
         let supervisor = Supervisor::start(shell(script, folder.path())).unwrap();
         wait_for_starts(folder.path(), 1);
         assert_eq!(supervisor.stop(Duration::from_millis(50)), Ended::Stopped(None));
-    }
-
-    #[test]
-    fn a_child_goes_with_its_parent() {
-        let folder = tempfile::tempdir().unwrap();
-        let script = "trap '' TERM; echo x >> starts; cat > copy; echo gone > end";
-        let running = {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let _in_runtime = runtime.enter();
-            let Running { child, link, .. } = Running::start(&shell(script, folder.path())).unwrap();
-            wait_for_starts(folder.path(), 1);
-            drop(link);
-            (runtime, child)
-        };
-        let end = std::time::Instant::now() + Duration::from_secs(20);
-        while !folder.path().join("end").exists() {
-            assert!(std::time::Instant::now() < end, "the child goes on without its parent");
-            thread::sleep(Duration::from_millis(5));
-        }
-        drop(running);
     }
 }

@@ -554,4 +554,7 @@ records! {
     0x52 Delete { call: u64, key: &'a str = KEY }
     /// The answer to a Get, Set or Delete.
     0x58 Answer { call: u64, status: u32, payload: Payload }
+
+    /// How the process of a host ended in whose place it was started.
+    0x80 Predecessor { how: &'a str }
 }

@@ -96,14 +96,14 @@ impl<'a> Node<'a> {
 
     fn rise(&mut self) {
         let program = programs(self.stage.profile).program("pylmd");
-        let process = Process::plan("node", program)
+        let mut process = Process::plan("node", program)
             .args(self.addresses.flags())
             .args(["--plugin", "testing", "--workers", &LOCALS.to_string()])
             .args(["--journal".as_ref(), Self::journal(self.stage).as_os_str()])
-            .args(["--function-wait", "60", "--drain-limit", &DRAIN.to_string()])
+            .args(["--drain-limit", &DRAIN.to_string()])
             .start();
         self.id.store(process.id(), Ordering::Relaxed);
-        process.wait_for_line(" ready ", START);
+        process.wait_until_ready(START);
         self.stage.tell("the node is ready");
         self.current = Some(Logged::new(self.stage, "node", process));
     }

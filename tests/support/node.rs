@@ -14,7 +14,7 @@ use crate::programs::{Profile, programs};
 use crate::ready::Ready;
 
 /// How long a program may take until it says that it is ready.
-const START: Duration = Duration::from_secs(30);
+pub(crate) const START: Duration = Duration::from_secs(30);
 
 /// The flags that say where the sockets are.
 const SOCKETS: [&str; 5] = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
@@ -23,7 +23,7 @@ const SOCKETS: [&str; 5] = ["--pull", "--pub", "--worker-pull", "--worker-push",
 pub struct Node {
     /// The process.
     pub process: Process,
-    /// What its ready line said.
+    /// What it told of itself when it was ready.
     pub ready: Ready,
     /// Where pylm clients push their messages.
     pub pull: String,
@@ -149,8 +149,8 @@ impl Node {
     #[track_caller]
     fn start_at(profile: Profile, addresses: &[&str], args: &[&str]) -> Self {
         let program = programs(profile).program("pylmd");
-        let process = Process::plan("pylmd", program).args(addresses).args(args).start();
-        let ready = wait_until_ready(&process);
+        let mut process = Process::plan("pylmd", program).args(addresses).args(args).start();
+        let ready = process.wait_until_ready(START);
         let field = |key| ready.field(key);
         Self {
             pull: field("pull"),
@@ -168,7 +168,7 @@ impl Node {
 pub struct WorkerHost {
     /// The process: a supervisor, in one process group with the child that does the work.
     pub process: Process,
-    /// What its ready line said.
+    /// What it told of itself when it was ready.
     pub ready: Ready,
 }
 
@@ -207,12 +207,12 @@ impl WorkerHost {
 
     #[track_caller]
     fn start_plan(plan: Plan, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
-        let process = plan
+        let mut process = plan
             .args(["--db", db, "--name", name])
             .args(plugins.iter().flat_map(|plugin| ["--plugin", plugin]))
             .args(args)
             .start();
-        let ready = wait_until_ready(&process);
+        let ready = process.wait_until_ready(START);
         Self { process, ready }
     }
 }
@@ -220,10 +220,4 @@ impl WorkerHost {
 #[track_caller]
 fn program(profile: Profile) -> &'static Path {
     programs(profile).program("pylm-worker")
-}
-
-#[track_caller]
-pub(crate) fn wait_until_ready(process: &Process) -> Ready {
-    let line = process.wait_for_line(" ready ", START);
-    Ready::parse(&line).unwrap_or_else(|| panic!("not a ready line: {line}"))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -14,9 +15,15 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use crate::capture::{Capture, Stream};
+use crate::ready::Ready;
 
 /// Lines of a process's output that a failed test shows.
 const SHOWN: usize = 60;
+
+/// The variable that tells a program where to say that it is ready.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// How often is looked whether a process that is not ready has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Processes of this test binary that have not been reaped, by process id.
 static ALIVE: Mutex<BTreeMap<i32, (String, Capture)>> = Mutex::new(BTreeMap::new());
@@ -49,6 +56,8 @@ pub struct Process {
     readers: Vec<JoinHandle<()>>,
     stdin: Option<ChildStdin>,
     folder: TempDir,
+    /// Where it says that it is ready.
+    notify: UnixDatagram,
 }
 
 /// What to start; see [`Process::plan`].
@@ -91,6 +100,30 @@ impl Process {
     /// As [`Process::wait_for_line`], for any condition, without a panic.
     pub fn find_line(&self, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
         self.capture.wait_for(timeout, wanted)
+    }
+
+    /// Waits until it has said that it is ready, and gives what it told of itself.
+    ///
+    /// # Panics
+    /// When the time is up, or it has ended.
+    #[track_caller]
+    pub fn wait_until_ready(&mut self, timeout: Duration) -> Ready {
+        let end = Instant::now() + timeout;
+        let mut said = vec![0; 256 << 10];
+        loop {
+            match self.notify.recv(&mut said) {
+                Ok(length) => {
+                    if let Some(ready) = Ready::heard(&said[..length]) {
+                        return ready;
+                    }
+                }
+                Err(_) => {
+                    let ended = self.try_wait();
+                    assert!(ended.is_none(), "{} has ended, and was not ready: {ended:?}", self.name);
+                    assert!(Instant::now() < end, "{} is not ready within {timeout:?}", self.name);
+                }
+            }
+        }
     }
 
     /// What it has written to standard output so far, line by line. After [`Process::wait`] that is all of it.
@@ -273,6 +306,13 @@ impl Plan {
         let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary folder for {name}: {error}"));
         self.command.current_dir(folder.path()).process_group(0);
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let notify = folder.path().join(".ready");
+        if !self.command.get_envs().any(|(name, _)| name == NOTIFY_SOCKET) {
+            self.command.env(NOTIFY_SOCKET, &notify);
+        }
+        let notify = UnixDatagram::bind(&notify)
+            .and_then(|socket| socket.set_read_timeout(Some(LOOK)).map(|()| socket))
+            .unwrap_or_else(|error| panic!("{name} cannot be heard: {error}"));
         let mut child = self.command.spawn().unwrap_or_else(|error| {
             panic!("cannot start {name} ({:?}): {error}", self.command.get_program())
         });
@@ -291,6 +331,7 @@ impl Plan {
             readers: out.into_iter().chain(err).collect(),
             stdin,
             folder,
+            notify,
         }
     }
 }

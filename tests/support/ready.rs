@@ -1,6 +1,8 @@
-//! The line by which a program says that it is ready: its word, and its fields.
+//! How a program says that it is ready, and what it tells of itself: ours on a socket for that, others in a line.
 
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 /// The fields (`key=value`, or `key="a value"`) of a ready line.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +24,17 @@ impl Ready {
             rest = left;
         }
         Some(Self(fields))
+    }
+
+    /// What one of our programs has said on the socket for that; `None` where it is not ready by that.
+    #[must_use]
+    pub fn heard(said: &[u8]) -> Option<Self> {
+        let lines = || said.split(|&byte| byte == b'\n');
+        lines().find(|&line| line == b"READY=1")?;
+        let json = lines().find_map(|line| line.strip_prefix(b"X_PYLMD="))?;
+        let fields: BTreeMap<String, Value> = serde_json::from_slice(json).ok()?;
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some(Self(fields.into_iter().map(|(key, value)| (key, text(value))).collect()))
     }
 
     /// One field.
@@ -46,6 +59,13 @@ mod tests {
         assert_eq!(ready.field("name"), "a server");
         assert_eq!(ready.field("db"), "tcp://127.0.0.1:41");
         assert_eq!(ready.field("pub"), "tcp://h:1");
+    }
+
+    #[test]
+    fn what_is_heard_is_for_programs() {
+        let ready = Ready::heard(b"READY=1\nX_PYLMD={\"db\":\"tcp://h:1\",\"slots\":2}").unwrap();
+        assert_eq!((ready.field("db"), ready.field("slots")), ("tcp://h:1".to_owned(), "2".to_owned()));
+        assert_eq!(Ready::heard(b"STOPPING=1"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pylm_protocol::palm::PalmMessage;
 
-use crate::node::wait_until_ready;
+use crate::node::START;
 use crate::process::Process;
 use crate::programs::{Profile, programs};
 use crate::ready::Ready;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct WebWorker {
     /// The process: a supervisor, in one process group with the child that does the work.
     pub process: Process,
-    /// What its ready line said.
+    /// What it told of itself when it was ready.
     pub ready: Ready,
     /// `http://127.0.0.1:PORT`.
     pub url: String,
@@ -46,12 +46,12 @@ impl WebWorker {
     #[track_caller]
     pub fn start_at(address: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
         let program = programs(Profile::Debug).program("pylm-worker");
-        let process = Process::plan(name, program)
+        let mut process = Process::plan(name, program)
             .args(["--http", address, "--name", name])
             .args(plugins.iter().flat_map(|plugin| ["--plugin", plugin]))
             .args(args)
             .start();
-        let ready = wait_until_ready(&process);
+        let ready = process.wait_until_ready(START);
         let url = ready.field("http");
         Self { process, ready, url }
     }

@@ -9,7 +9,8 @@
 //! - [`Poller`] sleeps until one of many sockets has news; [`Waker`] ends that sleep from another thread.
 //! - [`Monitor`] tells what happens to a socket's connections.
 //! - [`TcpConnection`] is one of those connections as the kernel knows it, half frames included.
-//! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages.
+//! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages; [`settle_process`] and
+//!   [`Signals`] keep it from what it inherits, and from what foreign code in it changes.
 //!
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
 
@@ -21,6 +22,7 @@ mod kind;
 mod monitor;
 mod options;
 mod poller;
+mod process;
 mod security;
 mod socket;
 mod tcp;
@@ -35,6 +37,7 @@ pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
 pub use poller::{Key, Poller, Waker};
+pub use process::{Signals, settle_process};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
 pub use socket::{Events, Socket};
 pub use tcp::TcpConnection;

@@ -3,10 +3,9 @@
 use super::{Running, START, part, wait_until_ready};
 use crate::programs;
 use crate::workload::Workload;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use pylm_tests::address::ANY_PORT;
 use pylm_tests::process::Process;
-use pylm_tests::ready::Ready;
 use std::ffi::OsString;
 use uuid::Uuid;
 
@@ -45,8 +44,8 @@ pub fn node(with: With) -> Result<(Process, String)> {
     let flags = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
     let addresses = flags.map(|flag| [flag, ANY_PORT]).concat();
     let node = Process::plan("pylmd", programs::release().program("pylmd")).args(addresses);
-    let node = node.args(with.arguments()).start();
-    let ready = Ready::parse(&node.wait_for_line(" ready ", START)).context("not a ready line")?;
+    let mut node = node.args(with.arguments()).start();
+    let ready = node.wait_until_ready(START);
     Ok((node, ready.field("db")))
 }
 

@@ -4,13 +4,12 @@ use super::callgrind;
 use crate::part::{CALL, ask};
 use crate::peer::{Peer, open};
 use crate::programs;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{Payload, Record, Role};
 use pylm_tests::address::ANY_PORT;
 use pylm_tests::process::Process;
-use pylm_tests::ready::Ready;
 use pylm_transport::{Context, Frame, Frames, Options, Poller, Socket, SocketKind};
 use rustix::process::Signal;
 use std::path::Path;
@@ -58,7 +57,7 @@ pub fn run(steps: Steps, count: usize, folder: &Path) -> Result<(u64, u64)> {
         plan = plan.arg("--journal").arg(journal.path());
     }
     let mut node = plan.start();
-    let ready = Ready::parse(&node.wait_for_line(" ready ", PATIENCE)).context("not a ready line")?;
+    let ready = node.wait_until_ready(PATIENCE);
     match steps.wire {
         Wire::Native => native(&ready.field("db"), steps, count)?,
         Wire::Pylm => pylm(&ready.field("db"), steps, count)?,

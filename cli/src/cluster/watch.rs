@@ -3,12 +3,12 @@
 use super::logs::Logs;
 use super::plan::Program;
 use crate::node;
+use crate::readiness::{self, Readiness};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
@@ -61,8 +61,8 @@ pub(crate) struct Surroundings {
 
 /// Keeps a program running until it is told to end.
 pub(crate) async fn watch(program: Program, mut around: Surroundings) {
-    let event = match UnixDatagram::bind(&around.notify) {
-        Ok(notify) => keep(&program, &notify, &mut around).await,
+    let event = match Readiness::listen(&around.notify) {
+        Ok(readiness) => keep(&program, &readiness, &mut around).await,
         Err(error) => Event::NotStarted {
             is_refused: false,
             words: format!("cannot listen at {}: {error}", around.notify.display()),
@@ -72,12 +72,12 @@ pub(crate) async fn watch(program: Program, mut around: Surroundings) {
     let _ = around.events.send((around.at, event));
 }
 
-async fn keep(program: &Program, notify: &UnixDatagram, around: &mut Surroundings) -> Event {
+async fn keep(program: &Program, readiness: &Readiness, around: &mut Surroundings) -> Event {
     let (mut delay, mut was_ready) = (FIRST_DELAY, false);
     loop {
         let started = Instant::now();
         let end = match Running::start(program, around) {
-            Ok(mut running) => running.run(program, notify, around, &mut was_ready).await,
+            Ok(mut running) => running.run(program, readiness, around, &mut was_ready).await,
             Err(error) => {
                 End { told: None, how: error.to_string(), is_refused: true, is_clean: false, words: None }
             }
@@ -133,7 +133,7 @@ impl Running {
         let mut command = Command::new(node::program("pylm"));
         command.arg("tied").arg(std::process::id().to_string()).arg(node::program(program.program));
         node::without_settings(&mut command);
-        command.args(&program.args).current_dir(&around.folder).env("NOTIFY_SOCKET", &around.notify);
+        command.args(&program.args).current_dir(&around.folder).env(readiness::VARIABLE, &around.notify);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C reaches this program alone, which then ends the others in order.
         command.process_group(0);
@@ -151,21 +151,17 @@ impl Running {
     async fn run(
         &mut self,
         program: &Program,
-        notify: &UnixDatagram,
+        readiness: &Readiness,
         around: &mut Surroundings,
         was_ready: &mut bool,
     ) -> End {
         let (mut told, mut kill_at) = (None, None);
-        let mut said = [0; 256];
         let status = loop {
             tokio::select! {
                 status = self.child.wait() => break status,
-                read = notify.recv(&mut said) => {
-                    let is_ready = read.is_ok_and(|length| said[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1"));
-                    if is_ready {
-                        *was_ready = true;
-                        let _ = around.events.send((around.at, Event::Ready));
-                    }
+                Ok(_) = readiness.next() => {
+                    *was_ready = true;
+                    let _ = around.events.send((around.at, Event::Ready));
                 }
                 order = around.orders.recv(), if told != Some(Order::Kill) => {
                     told = order.or(Some(Order::Kill));

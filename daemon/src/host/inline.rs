@@ -30,16 +30,23 @@ pub struct InlineHost {
 }
 
 impl InlineHost {
-    /// Starts a host called `name` that serves the node at `db` with as many slots as there are cores,
-    /// and takes messages of up to `max_message` bytes.
+    /// Starts a host called `name` that serves the node at `db` with as many slots as there are cores, each with so large a
+    /// stack, and takes messages of up to `max_message` bytes.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(name: &str, db: &str, max_message: u64, functions: Vec<Function>) -> io::Result<Self> {
+    pub fn start(
+        name: &str,
+        db: &str,
+        max_message: u64,
+        stack: usize,
+        functions: Vec<Function>,
+    ) -> io::Result<Self> {
         let host = Host {
             db: db.to_owned(),
             name: name.to_owned(),
             slots: thread::available_parallelism().map_or(1, usize::from),
+            stack,
             limit_bytes: LIMIT_BYTES,
             max_message,
             grace: GRACE,

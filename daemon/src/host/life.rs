@@ -2,7 +2,7 @@
 
 use crate::logging;
 use crate::service;
-use crate::supervisor::{AGAIN, ParentLink};
+use crate::supervisor::{Fields, ParentLink};
 use pylm_transport::Waker;
 use std::io;
 use std::sync::Arc;
@@ -17,27 +17,26 @@ pub(super) const BEAT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Life {
     /// None where the host is part of a node.
-    parent: Option<ParentLink>,
+    parent: Option<Arc<ParentLink>>,
     draining: Arc<AtomicBool>,
     beaten: Option<Instant>,
 }
 
 impl Life {
-    /// Takes up the link to the parent: when it breaks this process ends at once, and SIGTERM drains it, after which
-    /// `waker` wakes.
+    /// The life of a host that `parent` watches over: the parent, or SIGTERM, drains it, after which `waker` wakes.
     ///
     /// # Errors
     /// When the system refuses threads, descriptors or signal handlers.
-    pub(super) fn begin(waker: Waker) -> io::Result<Self> {
-        let parent = ParentLink::take()?;
-        parent.when_parent_ends(|| logging::exit(1))?;
+    pub(super) fn begin(parent: Arc<ParentLink>, waker: Waker) -> io::Result<Self> {
         let draining = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&draining);
-        service::watch_signals_of_parent(move || {
+        let drain = move || {
             flag.store(true, Release);
             // Should it fail, the thread looks at the flag each second anyway.
             let _ = waker.wake();
-        })?;
+        };
+        parent.on_drain(drain.clone());
+        service::watch_signals_of_parent(drain)?;
         Ok(Life { parent: Some(parent), draining, beaten: None })
     }
 
@@ -50,7 +49,7 @@ impl Life {
     pub(super) fn pulse(&mut self, now: Instant) -> bool {
         if self.beaten.is_none_or(|beaten| now.duration_since(beaten) >= BEAT) {
             self.beaten = Some(now);
-            self.parent.iter().for_each(ParentLink::beat);
+            self.parent.iter().for_each(|parent| parent.beat());
         }
         !self.draining.load(Acquire)
     }
@@ -62,12 +61,19 @@ impl Life {
 
     /// Ends this process; the parent starts another one at once.
     pub(super) fn end_process(&self) -> ! {
-        logging::exit(AGAIN)
+        self.parent.iter().for_each(|parent| parent.again());
+        logging::exit(1)
     }
 
-    /// Tells the parent that the host serves its node; whether there is one.
-    pub(super) fn ready(&self) -> bool {
-        self.parent.iter().for_each(ParentLink::ready);
-        self.parent.is_some()
+    /// How the process ended in whose place this one was started.
+    pub(super) fn predecessor(&self) -> Option<&str> {
+        self.parent.as_ref()?.origin().predecessor.as_deref()
+    }
+
+    /// Tells the parent that the host serves its node, and what there is to know of it; whether there is a parent.
+    pub(super) fn ready(&self, fields: impl FnOnce() -> Fields) -> bool {
+        let Some(parent) = &self.parent else { return false };
+        parent.ready(fields());
+        true
     }
 }

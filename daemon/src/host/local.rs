@@ -1,8 +1,9 @@
 //! Local worker hosts of a node: started, watched and ended together with it.
 
 use super::options::PluginSetting;
+use crate::service::NOTIFY_SOCKET;
 use crate::settings::ENV_PREFIX;
-use crate::supervisor::{ChildSpec, Supervisor};
+use crate::supervisor::{ChildSpec, Supervisor, Surroundings};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct LocalWorkers {
     pub settings: Vec<PluginSetting>,
     /// Further arguments, such as `--log`.
     pub args: Vec<OsString>,
+    /// What the node was started with.
+    pub surroundings: Surroundings,
 }
 
 impl LocalWorkers {
@@ -63,12 +66,11 @@ impl LocalWorkers {
         );
         args.extend(self.settings.iter().flat_map(|set| ["--set".into(), OsString::from(set.to_string())]));
         args.extend(self.args.iter().cloned());
-        // The node's variables and file are not the workers'.
-        let own = std::env::vars_os().map(|(name, _)| name);
-        let mut env_remove: Vec<OsString> = own
-            .filter(|name| name.to_string_lossy().starts_with(ENV_PREFIX) && name != PLUGIN_PATH)
-            .collect();
-        env_remove.push("NOTIFY_SOCKET".into());
-        ChildSpec { name, program: program.to_owned(), args, env_remove, silence: SILENCE, on_ready: None }
+        // The node's variables and file are not the workers', and neither is whoever wants to know how the node is.
+        let is_left_out = |name: &OsString| {
+            (name.to_string_lossy().starts_with(ENV_PREFIX) && name != PLUGIN_PATH) || name == NOTIFY_SOCKET
+        };
+        let surroundings = self.surroundings.clone().without(is_left_out);
+        ChildSpec { name, program: program.to_owned(), args, surroundings, silence: SILENCE, on_ready: None }
     }
 }

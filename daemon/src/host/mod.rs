@@ -48,21 +48,15 @@ use std::time::Duration;
 /// Why a host ended that was not told to.
 #[derive(Debug, thiserror::Error)]
 enum HostError {
-    /// No further attempt can help.
+    /// No further attempt can help, as things are.
     #[error("{0}")]
     Final(String),
+    /// The node wants no further attempt.
+    #[error("{0}")]
+    Dismissed(String),
     /// The system refused something.
     #[error("the system refused what a worker host needs: {0}")]
     System(#[from] io::Error),
-}
-
-impl HostError {
-    fn exit_code(&self) -> u8 {
-        match self {
-            HostError::Final(_) => 2,
-            HostError::System(_) => 1,
-        }
-    }
 }
 
 /// A host that is about to serve.
@@ -71,6 +65,8 @@ struct Host {
     db: String,
     name: String,
     slots: usize,
+    /// The stack of each slot, in bytes.
+    stack: usize,
     /// The most bytes of payload that may be out at this host.
     limit_bytes: u64,
     /// The largest payload that it takes, in bytes.
@@ -105,8 +101,7 @@ impl Host {
             Some(Server::Native) => thread::scope(|scope| {
                 for slot in 0..self.slots {
                     let shared = &shared;
-                    let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
-                    thread.spawn_scoped(scope, move || slot::run(slot, shared))?;
+                    thread_of_slot(slot, self.stack).spawn_scoped(scope, move || slot::run(slot, shared))?;
                 }
                 let limits = (self.limit_bytes, self.max_message);
                 let host = Native::new(&self.db, &shared, limits, self.grace, &mut life, &mut poller);
@@ -119,8 +114,8 @@ impl Host {
                 thread::scope(|scope| {
                     for slot in 0..self.slots {
                         let (desk, shared) = (&desk, &shared);
-                        let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
-                        thread.spawn_scoped(scope, move || pylm::work(desk, shared))?;
+                        thread_of_slot(slot, self.stack)
+                            .spawn_scoped(scope, move || pylm::work(desk, shared))?;
                     }
                     let served = pylm::serve(&context, &self.db, &shared, &desk, &mut life, &mut poller);
                     desk.close();
@@ -129,4 +124,9 @@ impl Host {
             }
         }
     }
+}
+
+/// A thread that runs functions.
+fn thread_of_slot(slot: usize, stack: usize) -> thread::Builder {
+    thread::Builder::new().name(format!("slot {}", slot + 1)).stack_size(stack)
 }

@@ -58,6 +58,8 @@ pub(super) struct Native<'a> {
     overlong: Overlong,
     /// The host was told to end.
     is_ending: bool,
+    /// The node has said that it ends, and its connection is gone.
+    has_node_ended: bool,
     /// Since when the host is ending and has nothing under way.
     finished: Option<Instant>,
     was_ready: bool,
@@ -101,6 +103,7 @@ impl<'a> Native<'a> {
             emptied: Instant::now(),
             overlong: Overlong::new(grace),
             is_ending: false,
+            has_node_ended: false,
             finished: None,
             was_ready: false,
             is_welcome: false,
@@ -113,8 +116,8 @@ impl<'a> Native<'a> {
             match self.session(context)? {
                 Over::Drained => return Ok(()),
                 Over::Overlong => self.life.end_process(),
-                Over::Final(why) => return Err(HostError::Final(why)),
-                Over::Lost(why) => {
+                Over::Final(why) => return Err(HostError::Dismissed(why)),
+                over @ (Over::Lost(_) | Over::NodeEnded) => {
                     if !self.is_welcome && self.life.ends_processes() && self.serves_pylm(context)? {
                         warn!(
                             db = self.address,
@@ -123,7 +126,14 @@ impl<'a> Native<'a> {
                         self.life.end_process();
                     }
                     let delay = self.backoff.next_delay(random_fraction());
-                    warn!(db = self.address, %why, retry_ms = delay.as_millis() as u64, "the connection is lost");
+                    let (db, retry_ms) = (self.address, delay.as_millis() as u64);
+                    match over {
+                        Over::Lost(why) => warn!(db, %why, retry_ms, "the connection is lost"),
+                        _ => {
+                            self.has_node_ended = true;
+                            info!(db, "the node has ended, and is waited for");
+                        }
+                    }
                     self.lose();
                     if self.pause(delay)? {
                         return Ok(());
@@ -211,7 +221,8 @@ impl<'a> Native<'a> {
             return false;
         }
         let since = *self.finished.get_or_insert(now);
-        if self.untaken.is_empty() {
+        // The next run of a node that has ended wants nothing of the leases that this one gave.
+        if self.untaken.is_empty() || self.has_node_ended {
             return true;
         }
         let in_vain = now.duration_since(since) >= LAST_WORDS;

@@ -4,9 +4,28 @@ use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::Parser;
 use pylm_protocol::{Address, HttpAddress, Name};
-use pylm_units::{ByteSize, TimeSpan};
+use pylm_units::{ByteSize, TimeSpan, UnitError};
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// The stack of each thread that runs functions, in bytes, unless it is said: what the main thread of a program has.
+const DEFAULT_STACK: u64 = 8 << 20;
+
+/// The stack of each thread that runs functions or hooks, in bytes: as given, or the default, or more where `RUST_MIN_STACK` says so.
+pub fn stack(given: Option<ByteSize>) -> usize {
+    let variable = std::env::var("RUST_MIN_STACK").ok().and_then(|bytes| bytes.parse().ok());
+    let default = || ByteSize::new(DEFAULT_STACK.max(variable.unwrap_or_default()));
+    given.unwrap_or_else(default).in_memory()
+}
+
+/// The value of `--stack`: less runs nothing, and more no system has.
+pub fn stack_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: UnitError| error.to_string())?;
+    match size.bytes() {
+        0x1_0000..=0x100_0000_0000 => Ok(size),
+        _ => Err("a stack has from 64KiB to 1TiB".to_owned()),
+    }
+}
 
 /// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
 ///
@@ -31,6 +50,10 @@ pub struct WorkerOptions {
     /// How many messages are worked on at the same time [default: the number of cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub slots: Option<u16>,
+    /// The stack of each thread that runs functions; what is not used of it takes no memory [default: 8MiB, or RUST_MIN_STACK
+    /// where that is more]
+    #[arg(long, value_name = "SIZE", value_parser = stack_size)]
+    pub stack: Option<ByteSize>,
     /// With --http: how long a call waits for a slot before it is refused with status 503
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub http_wait: TimeSpan,

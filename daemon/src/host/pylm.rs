@@ -58,7 +58,7 @@ pub(super) fn serve(
     let functions: Vec<&str> = shared.functions.iter().map(|function| function.name()).collect();
     let functions = functions.join(" ");
     info!(name = shared.name, db, native = false, slots = shared.outboxes.len(), functions, "ready");
-    life.ready();
+    life.ready(|| shared.fields(db, None));
     let cache = CacheService::new(context, db, &client);
     Turns { source, target, desk, shared, cache, answers: VecDeque::new(), heard: Instant::now() }
         .run(life, poller)

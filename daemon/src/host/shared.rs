@@ -4,6 +4,7 @@ use super::calls::Calls;
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::room::Gates;
+use crate::supervisor::Fields;
 use pylm_plugin_host::Function;
 use pylm_protocol::FunctionOffer;
 use pylm_transport::Waker;
@@ -73,6 +74,20 @@ impl Shared {
                 ..FunctionOffer::function(function.name())
             })
             .collect()
+    }
+
+    /// What there is to know of a host that serves the node at `db`, which is called so where it is a native one.
+    pub(super) fn fields(&self, db: &str, node: Option<&str>) -> Fields {
+        let functions: Vec<&str> = self.functions.iter().map(Function::name).collect();
+        let mut fields = Fields::from_iter([
+            ("name".to_owned(), self.name.as_str().into()),
+            ("db".to_owned(), db.into()),
+            ("native".to_owned(), node.is_some().into()),
+            ("slots".to_owned(), self.outboxes.len().into()),
+            ("functions".to_owned(), functions.into()),
+        ]);
+        fields.extend(node.map(|node| ("node".to_owned(), node.into())));
+        fields
     }
 
     /// Tells the thread that moves messages that there is something to fetch.

@@ -1,14 +1,18 @@
 //! The log of both programs: lines on standard error, as text or JSON, behind a filter. Nobody who logs ever waits for its reader.
 
+mod child;
 mod lines;
 
+pub use child::Child;
+
+use child::{Mark, Marked};
 use clap::{Args, ValueEnum};
 use lines::Lines;
 use pylm_protocol::{visible, visible_lines};
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::process;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 use tracing::field::Field;
@@ -76,21 +80,32 @@ fn field(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::R
     }
 }
 
-/// Starts the log of this process.
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
+/// Starts the log of this process, which may be a supervisor's child.
 ///
 /// # Errors
 /// When the filter cannot be parsed, the process has a log already, or the system has no thread to give.
-pub fn start(options: &LogOptions) -> Result<(), LogError> {
+pub fn start(options: &LogOptions, child: Option<Child<'_>>) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|why| LogError::Filter { filter: options.log.clone(), why })?;
+    let is_terminal = child.map_or_else(|| io::stderr().is_terminal(), |child| child.is_terminal);
+    let mark = child.map(|child| Arc::new(Mark::new(child.name, options.log_format)));
     let log = tracing_subscriber::fmt()
         .fmt_fields(debug_fn(field).delimited(" "))
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(|| &LINES)
+        .with_writer(move || Marked { out: &LINES, mark: mark.clone() })
         // Whoever read the log may be gone: a complaint about that could only go there too, and would end its thread.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(is_terminal);
     let started = match options.log_format {
         LogFormat::Text => log.compact().try_init(),
         LogFormat::Json => log.json().flatten_event(true).with_target(true).try_init(),

@@ -41,6 +41,11 @@ pub const FOLLOW_OUTBOX_BYTES: u64 = 16 << 20;
 pub const HOPS: u32 = 64;
 /// Messages out at those who follow a topic in pylm's way, until the socket has taken them.
 pub const SUBSCRIBER_LIMIT: u64 = 256;
+/// How long what a host offered that was lost without a word is not unknown: it is being started again.
+pub const ABSENCE: Duration = Duration::from_secs(30);
+/// For how long no message is tried alone that was alone at a host that was lost, after each such loss. A host is started again within a
+/// second, so that others have most of the time even where there is only one.
+pub const SUSPECT_PAUSE: Duration = Duration::from_secs(3);
 /// Who connects has so long for libzmq's greeting.
 pub const GREETING: Duration = Duration::from_secs(5);
 /// Jobs that one session may have open.
@@ -80,6 +85,9 @@ pub const GATHER: usize = 8_192;
 pub const GATHER_BYTES: usize = 64 << 20;
 /// How long the sockets of a node that has drained go on sending what they have taken.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// The same for the socket of native peers, who have acknowledged everything by then: only last words are under way. With
+/// a connection that breaks at that moment, libzmq waits all of it, and for nothing.
+pub const LINGER_NATIVE: Duration = Duration::from_millis(250);
 /// A pylm client's PUSH is closed so long after the subscription of the same call, at most, unless it has more to send.
 pub const PYLM_LEAVING: Duration = Duration::from_secs(1);
 /// The first results of a pylm client's call wait so long for the call's own subscription, when another one is there.

@@ -1,10 +1,11 @@
 //! Everything that is a matter of time: silence, deadlines, waits and graces that are over.
 
-use super::bounds::PYLM_SUBSCRIPTION;
+use super::bounds::{ABSENCE, PYLM_SUBSCRIPTION};
+use super::dispatch::lost;
 use super::egress::Client;
 use super::ledger::{Relay, Unoffered};
 use super::router::Router;
-use pylm_protocol::codes::{RESET_SILENT, TIMEOUT, UNFOLLOWED, UNKNOWN_FUNCTION};
+use pylm_protocol::codes::{LOST, RESET_SILENT, TIMEOUT, UNFOLLOWED, UNKNOWN_FUNCTION};
 use pylm_protocol::{Record, nearest};
 use std::time::Instant;
 
@@ -36,7 +37,7 @@ impl Router {
         }
         self.end_unmatched_calls(now);
         self.expire_overdue(now);
-        self.undispatched |= self.ledger.resume_retries(now);
+        self.undispatched |= self.ledger.resume_retries(now) | self.ledger.has_suspects();
         self.withdraw();
         let lost: Vec<_> = self.hosts.keys().collect();
         lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));
@@ -69,10 +70,20 @@ impl Router {
         if self.awaits_hosts_until.is_some_and(|until| now < until) {
             return;
         }
+        self.ledger.expire_absent(ABSENCE, now);
         let mut returned = Vec::new();
         let mut unknown = (String::new(), String::new());
         for Unoffered { part, name } in self.ledger.expire_unoffered(self.config.function_wait, now) {
             match part.relay().cloned() {
+                None if part.losses() > 0 => {
+                    let times = part.losses();
+                    let text = lost(
+                        &part,
+                        &format!("lost its host {times} times, and no host offers {name:?} any more"),
+                    );
+                    self.keep_failed(&part, LOST, &text);
+                    self.fail_part(&part, LOST, &text);
+                }
                 None => {
                     if unknown.0 != name || unknown.1.is_empty() {
                         unknown.1 = self.why_unknown(&name);

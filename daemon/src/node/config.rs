@@ -70,6 +70,8 @@ pub struct NodeConfig {
     pub pylm_silence: Duration,
     /// For how long its routing thread asks for news before it sleeps.
     pub spin: Duration,
+    /// The stack of each thread that runs hooks, in bytes.
+    pub stack: usize,
     /// Its hooks.
     pub plugins: PluginSet,
 }

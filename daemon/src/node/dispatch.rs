@@ -3,7 +3,7 @@
 use super::bounds::{RETRY_DELAY, RETRY_DELAY_MAX};
 use super::egress::Client;
 use super::hosts::Host;
-use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult};
+use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult, Part};
 use super::message::Message;
 use super::native::stream::Output;
 use super::pylm::late::Late;
@@ -207,7 +207,7 @@ impl Router {
     pub(crate) fn lose_host(&mut self, host: HostKey, may_return: bool, now: Instant) {
         for part in self.ledger.lose_host(host, may_return, now) {
             let times = self.config.max_attempts;
-            let text = format!("it was alone at {times} hosts that were lost; see --max-attempts");
+            let text = lost(&part, &format!("was alone at {times} hosts that were lost"));
             self.keep_failed(&part, LOST, &text);
             self.fail_part(&part, LOST, &text);
         }
@@ -234,4 +234,10 @@ impl Router {
             }
         }
     }
+}
+
+/// What is told of a message that lost its hosts, as far as it is known.
+pub(super) fn lost(part: &Part, what: &str) -> String {
+    let cause = part.cause().map(|cause| format!("; {cause}")).unwrap_or_default();
+    format!("it {what}{cause}; the log of the host tells more, and see --max-attempts")
 }

@@ -5,7 +5,7 @@ use super::pylm::ports::default_range;
 use crate::control::ControlFlags;
 use crate::gateway::GatewayFlags;
 use crate::host::WebUrl;
-use crate::host::options::PluginSetting;
+use crate::host::options::{self, PluginSetting, stack_size};
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::{Parser, ValueEnum};
@@ -72,7 +72,7 @@ pub struct Flags {
     pub(super) name: Name,
     /// Keep accepted messages, results that were not taken, and the cache in this folder, so that they survive a crash
     #[arg(long, value_name = "FOLDER")]
-    journal: Option<PathBuf>,
+    pub(super) journal: Option<PathBuf>,
     /// Read settings from this file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -130,6 +130,10 @@ pub struct Flags {
     /// With --workers: how long a function may go on when nobody wants its results any more; see --grace of pylm-worker
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Bounds")]
     pub(super) worker_grace: TimeSpan,
+    /// The stack of each thread that runs functions or hooks, here and in --workers; what is not used of it takes no memory
+    /// [default: 8MiB, or RUST_MIN_STACK where that is more]
+    #[arg(long, value_name = "SIZE", value_parser = stack_size, help_heading = "Bounds")]
+    pub(super) stack: Option<ByteSize>,
     /// How long the node asks for news before it sleeps, as in 50us: messages that come one at a time pass sooner, and a core is busy
     /// meanwhile; only for machines with cores to spare; a number alone counts microseconds
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = TimeSpan::microseconds, help_heading = "Bounds")]
@@ -229,6 +233,7 @@ impl Flags {
             pylm_functions: (!self.pylm_functions.is_empty())
                 .then(|| self.pylm_functions.iter().map(Name::to_string).collect()),
             spin: self.spin.into(),
+            stack: options::stack(self.stack),
             zero_is_error: self.pylm_zero == Zero::Error,
             pylm_single: self.pylm_single.iter().map(Name::to_string).collect(),
             pylm_attempts: self.pylm_attempts,

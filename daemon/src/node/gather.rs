@@ -80,14 +80,14 @@ pub struct Gatherer {
 
 impl Gatherer {
     /// Starts the thread, where there are hooks for results.
-    pub fn start(plugins: &PluginSet, waker: Waker) -> io::Result<Option<Self>> {
+    pub fn start(plugins: &PluginSet, stack: usize, waker: Waker) -> io::Result<Option<Self>> {
         if !plugins.has_gather() && !plugins.has_join() && !plugins.has_route() {
             return Ok(None);
         }
         let (work, inbox) = channel();
         let (outbox, made) = sync_channel(64);
         let plugins = plugins.clone();
-        let thread = std::thread::Builder::new().name("gather".into());
+        let thread = std::thread::Builder::new().name("gather".into()).stack_size(stack);
         thread.spawn(move || Hooks::new(&plugins, &outbox, &waker).run(&inbox))?;
         Ok(Some(Gatherer {
             work,

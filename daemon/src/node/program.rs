@@ -2,19 +2,24 @@
 
 use super::bounds::HOST_BYTES;
 use super::flags::Flags;
-use super::running::{Command, Node, StartError};
+use super::running::{Addresses, Command, Node, StartError};
 use super::sockets::BindError;
 use crate::binding::is_not_here;
 use crate::control::ControlError;
 use crate::gate;
 use crate::gateway::{Gateway, GatewayError};
+use crate::host::options;
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, plugins};
 use crate::logging;
 use crate::service::{self, Stop};
 use crate::settings;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Ended, Fields, Supervisor, Surroundings};
 use anyhow::Context as _;
 use pylm_plugin_host::PluginSet;
+use pylm_transport::Signals;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -31,13 +36,15 @@ const WATCH: Duration = Duration::from_millis(500);
 
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
+    pylm_transport::settle_process();
     let code = run();
     logging::finish();
     code
 }
 
 fn run() -> ExitCode {
-    let (flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
+    let surroundings = Surroundings::now();
+    let (mut flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
         Ok(parsed) => parsed,
         Err(error) => return error.report(PROGRAM),
     };
@@ -49,9 +56,13 @@ fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if let Err(error) = logging::start(&flags.log) {
+    if let Err(error) = logging::start(&flags.log, None) {
         logging::last_words(PROGRAM, error);
         return ExitCode::from(WRONG_USAGE);
+    }
+    // Whatever plugins make of the working folder.
+    if let (Some(journal), Some(folder)) = (&mut flags.journal, &surroundings.folder) {
+        *journal = folder.join(&*journal);
     }
     let plugins = match plugins::load(&flags.plugin, &flags.plugin_dir, &flags.set, &origins) {
         Ok(plugins) => plugins,
@@ -65,7 +76,7 @@ fn run() -> ExitCode {
         logging::last_words(PROGRAM, why);
         return ExitCode::from(WRONG_USAGE);
     }
-    match flags.run(plugins) {
+    match flags.run(plugins, surroundings) {
         Ok(code) => code,
         Err(error) => {
             logging::last_words(PROGRAM, format_args!("{error:#}"));
@@ -113,11 +124,13 @@ impl Refused {
 }
 
 impl Flags {
-    fn run(&self, plugins: PluginSet) -> anyhow::Result<ExitCode> {
+    fn run(&self, plugins: PluginSet, surroundings: Surroundings) -> anyhow::Result<ExitCode> {
         pylm_transport::tune_allocator();
         if let Err(error) = pylm_transport::raise_file_limit() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
+        // What plugins do at their start is theirs; how this process hears signals is not.
+        pylm_transport::settle_process();
         let functions: Vec<_> = plugins.functions().cloned().collect();
         let offers = !functions.is_empty();
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
@@ -140,13 +153,16 @@ impl Flags {
         })
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
-        let workers = self.start_workers(&node.local_db, files)?;
-        let max_message = self.max_message.bytes();
+        let signals = Signals::now();
+        let workers = self.start_workers(&node.local_db, files, surroundings)?;
+        let (max_message, stack) = (self.max_message.bytes(), options::stack(self.stack));
         let inline =
-            self.inline.then(|| InlineHost::start(&self.name, &node.local_db, max_message, functions));
+            self.inline.then(|| InlineHost::start(&self.name, &node.local_db, max_message, stack, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;
         gate::has_room()?;
+        let http = http.map(|address| address.to_string());
+        let gateway_at = gateway.as_ref().map(|gateway| gateway.address().to_string());
         tracing::info!(
             name = &*self.name,
             plugins = names.join(","),
@@ -155,17 +171,17 @@ impl Flags {
             pub = addresses.pub_,
             worker_pull = addresses.worker_pull,
             worker_push = addresses.worker_push,
-            http = http.map(|address| address.to_string()),
-            gateway = gateway.as_ref().map(|gateway| gateway.address().to_string()),
+            http,
+            gateway = gateway_at,
             "ready"
         );
-        service::notify_ready();
+        service::notify_ready(&self.fields(&addresses, names, http, gateway_at));
         if offers && self.workers == 0 && !self.inline {
             tracing::info!(
                 "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
             );
         }
-        self.watch(node, workers, inline, gateway)
+        self.watch(node, workers, inline, gateway, &signals)
     }
 
     /// Nodes that are followed need not be there yet, and neither need their names.
@@ -177,26 +193,56 @@ impl Flags {
         }
     }
 
-    fn start_workers(&self, db: &str, plugins: Vec<PathBuf>) -> anyhow::Result<Vec<Supervisor>> {
+    /// What there is to know of the node when it is ready.
+    fn fields(
+        &self,
+        addresses: &Addresses,
+        plugins: Vec<String>,
+        http: Option<String>,
+        gateway: Option<String>,
+    ) -> Fields {
+        let Addresses { pull, pub_, worker_pull, worker_push, db } = addresses;
+        let all = [("name", &*self.name), ("db", db), ("pull", pull), ("pub", pub_)];
+        let workers = [("worker_pull", &**worker_pull), ("worker_push", worker_push)];
+        let beside = [("http", http.as_deref()), ("gateway", gateway.as_deref())];
+        let beside = beside.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let all = all.into_iter().chain(workers).chain(beside);
+        let mut fields: Fields = all.map(|(key, value)| (key.to_owned(), value.into())).collect();
+        fields.insert("plugins".to_owned(), plugins.into());
+        fields
+    }
+
+    fn start_workers(
+        &self,
+        db: &str,
+        plugins: Vec<PathBuf>,
+        surroundings: Surroundings,
+    ) -> anyhow::Result<Vec<Supervisor>> {
         let workers = LocalWorkers {
             count: usize::from(self.workers),
             node: self.name.to_string(),
             db: db.to_owned(),
             plugins,
             settings: self.set.clone(),
-            args: vec![
-                "--log".into(),
-                (&self.log.log).into(),
-                "--grace".into(),
-                self.worker_grace.to_string().into(),
-                "--max-message".into(),
-                self.max_message.to_string().into(),
-            ],
+            args: self.worker_args(),
+            surroundings,
         };
         if workers.count == 0 {
             return Ok(Vec::new());
         }
         workers.start().context("cannot start worker hosts")
+    }
+
+    /// What the worker hosts are told as the node was.
+    fn worker_args(&self) -> Vec<OsString> {
+        let flag = |name: &str, value: &dyn Display| OsString::from(format!("--{name}={value}"));
+        vec![
+            flag("log", &self.log.log),
+            flag("log-format", &self.log.log_format),
+            flag("grace", &self.worker_grace),
+            flag("max-message", &self.max_message),
+            flag("stack", &options::stack(self.stack)),
+        ]
     }
 
     fn start_http_workers(&self, db: &str) -> anyhow::Result<()> {
@@ -223,12 +269,14 @@ impl Flags {
         workers: Vec<Supervisor>,
         inline: Option<InlineHost>,
         gateway: Option<Gateway>,
+        signals: &Signals,
     ) -> anyhow::Result<ExitCode> {
         let control = node.control();
         let limit = self.drain_limit.duration();
         let mut draining_since = None;
         let mut told = false;
         let mut refused = Refused::default();
+        let mut refused_hosts = RefusedHosts::default();
         while !node.wait(WATCH) {
             refused.tell();
             if node.is_draining() {
@@ -245,7 +293,11 @@ impl Flags {
             if inline.as_ref().is_some_and(InlineHost::has_ended) {
                 control(Command::Stop);
             }
-            if !workers.is_empty() && workers.iter().all(Supervisor::has_ended) && !node.is_draining() {
+            if signals.restore() {
+                tracing::warn!("a plugin has changed how this process takes signals, which was put back");
+            }
+            refused_hosts.tell(&workers);
+            if !workers.is_empty() && refused_hosts.0.len() == workers.len() && !node.is_draining() {
                 tracing::error!("no worker host can run, the node ends");
                 control(Command::Stop);
                 node.join();
@@ -258,5 +310,22 @@ impl Flags {
         LocalWorkers::stop(workers, Duration::from_secs(5));
         inline.into_iter().for_each(|inline| inline.stop(Duration::from_secs(1)));
         Ok(if node.join() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Worker hosts of the node that cannot start, and have never served.
+#[derive(Default)]
+struct RefusedHosts(HashSet<String>);
+
+impl RefusedHosts {
+    /// Says of each why it cannot, once.
+    fn tell(&mut self, workers: &[Supervisor]) {
+        for worker in workers {
+            if let Some(Ended::Refused(why)) = worker.ended()
+                && self.0.insert(worker.name().to_owned())
+            {
+                tracing::error!(host = worker.name(), why, "a worker host cannot start");
+            }
+        }
     }
 }

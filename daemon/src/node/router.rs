@@ -1,6 +1,6 @@
 //! The routing thread: waits for sockets and hooks, and carries each message one stage further.
 
-use super::bounds::{IDLE_TICK, LINGER, RETRY, TICK};
+use super::bounds::{IDLE_TICK, LINGER, LINGER_NATIVE, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
 use super::egress::Client;
@@ -160,8 +160,8 @@ impl Router {
             watch(worker.monitor.fd(), Source::Monitor(place))?;
         }
         let followed = config.from.iter().map(|from| Followed::new(from.clone(), now)).collect();
-        let scatterer = Scatterer::start(&config.plugins, poller.waker())?;
-        let gatherer = Gatherer::start(&config.plugins, poller.waker())?;
+        let scatterer = Scatterer::start(&config.plugins, config.stack, poller.waker())?;
+        let gatherer = Gatherer::start(&config.plugins, config.stack, poller.waker())?;
         let rules = Rules { max_attempts: config.max_attempts, gathers: gatherer.is_some() };
         let mut router = Router {
             ledger: Ledger::new(rules),
@@ -277,7 +277,7 @@ impl Router {
     }
 
     /// Routes until the node is told to end; whether nothing was under way then.
-    pub(crate) fn run(mut self) -> bool {
+    pub(crate) fn run(&mut self) -> bool {
         let is_all_ended = self.route();
         self.close_journal() && is_all_ended
     }
@@ -377,7 +377,9 @@ impl Router {
     fn say_goodbye(&mut self, linger: Duration) -> bool {
         let publishers = self.lines.iter().map(|line| &line.publisher.socket);
         let followed = self.followed.iter().filter_map(Followed::socket);
-        for socket in publishers.chain([&self.db.socket]).chain(followed) {
+        let native = (&self.db.socket, linger.min(LINGER_NATIVE));
+        let others = publishers.chain(followed).map(|socket| (socket, linger));
+        for (socket, linger) in others.chain([native]) {
             if let Err(error) = socket.set_linger(linger) {
                 tracing::warn!(%error, "a socket does not wait for its peers");
             }

@@ -78,14 +78,16 @@ impl Node {
     /// When an address cannot be bound, the journal cannot be used, or the system has no thread to give.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         let (requests, inbox) = channel();
-        let router = Router::new(config, inbox)?;
+        let mut router = Router::new(config, inbox)?;
         let addresses = router.addresses();
         let local_db = router.db.local.clone();
         let waker = router.waker();
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("router".into()).spawn(move || {
-            let _end = end;
-            router.run()
+            let is_all_ended = router.run();
+            // The sockets go on sending for a while; whoever is to end with the node need not wait for that.
+            drop(end);
+            is_all_ended
         })?;
         Ok(Node { addresses, local_db, requests, waker, draining: Arc::default(), ended, thread })
     }

@@ -73,7 +73,7 @@ struct Scatters {
 
 impl Scatterer {
     /// Starts the thread, where there are scatter hooks.
-    pub fn start(plugins: &PluginSet, waker: Waker) -> io::Result<Option<Self>> {
+    pub fn start(plugins: &PluginSet, stack: usize, waker: Waker) -> io::Result<Option<Self>> {
         if !plugins.has_scatter() {
             return Ok(None);
         }
@@ -82,6 +82,7 @@ impl Scatterer {
         let plugins = plugins.clone();
         std::thread::Builder::new()
             .name("scatter".into())
+            .stack_size(stack)
             .spawn(move || run(&plugins, &inbox, &outbox, &waker))?;
         Ok(Some(Scatterer { work, made, batch: Vec::new(), jobs: SecondaryMap::new(), active: Vec::new() }))
     }

@@ -191,7 +191,11 @@ impl Native<'_> {
                 self.welcome(&connection.pulse, session, node, name);
             }
             Record::Heartbeat { patience } => connection.pulse.be_patient(patience, now),
-            Record::Goodbye {} => info!(db = self.address, "the node is ending"),
+            Record::Goodbye {} => {
+                if !std::mem::replace(&mut session.is_ending, true) {
+                    info!(db = self.address, "the node is ending");
+                }
+            }
             Record::Reset { code, text } => {
                 let why = format!("the node said {code:?}: {text}");
                 return Err(if codes::is_final(code) { Over::Final(why) } else { Over::Lost(why) });
@@ -203,6 +207,7 @@ impl Native<'_> {
 
     fn welcome(&mut self, pulse: &Pulse, session: &mut Session, node: Uuid, node_name: &str) {
         self.backoff.reset();
+        self.has_node_ended = false;
         if self.node == Some(node) {
             let again = self.untaken.send_again();
             again.into_iter().for_each(|frames| session.books.outgoing.push(frames, pulse));
@@ -219,7 +224,7 @@ impl Native<'_> {
             return;
         }
         self.was_ready = true;
-        if !self.life.ready() {
+        if !self.life.ready(|| self.shared.fields(db, Some(node_name))) {
             return debug!(name, db, "the node knows its own host");
         }
         let functions: Vec<&str> = self.shared.functions.iter().map(|function| function.name()).collect();

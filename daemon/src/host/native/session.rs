@@ -25,6 +25,8 @@ pub(super) enum Over {
     Overlong,
     /// The connection is lost, or is to be made anew.
     Lost(String),
+    /// The node has ended, as it said before.
+    NodeEnded,
     /// The node wants no other attempt.
     Final(String),
 }
@@ -37,6 +39,8 @@ pub(super) struct Session {
     /// Ends of leases that no slot has seen.
     pub(super) ends: BatchWriter,
     pub(super) ends_count: u64,
+    /// The node has said Goodbye.
+    pub(super) is_ending: bool,
     /// The host has said Goodbye.
     pub(super) is_leaving: bool,
 }
@@ -52,10 +56,14 @@ impl Native<'_> {
             control: BatchWriter::new(),
             ends: BatchWriter::new(),
             ends_count: 0,
+            is_ending: false,
             is_leaving: false,
         };
         session.books.given.session = self.shared.gates.session();
         session.control.push(&self.hello());
+        if let Some(how) = self.life.predecessor() {
+            session.control.push(&Record::Predecessor { how });
+        }
         let over = self.turns(&mut connection, &mut session);
         connection.close(self.poller)?;
         over
@@ -110,7 +118,7 @@ impl Native<'_> {
                 continue;
             }
             if let Some(why) = connection.loss(now) {
-                return Ok(Over::Lost(why.to_owned()));
+                return Ok(if session.is_ending { Over::NodeEnded } else { Over::Lost(why.to_owned()) });
             }
             if let Some(silence) = connection.silence(now) {
                 return Ok(Over::Lost(format!("the node was silent for {silence:.1?}")));

@@ -12,10 +12,9 @@ mod work;
 
 pub(super) use refusal::{CODE, PERMANENT};
 
-use super::HostError;
-use crate::logging;
+use super::{HostError, thread_of_slot};
 use crate::service;
-use crate::supervisor::ParentLink;
+use crate::supervisor::{Fields, ParentLink};
 use exchange::Calls;
 use pylm_plugin_host::Function;
 use pylm_protocol::HttpAddress;
@@ -32,6 +31,8 @@ pub(super) struct WebHost {
     pub(super) address: HttpAddress,
     pub(super) name: String,
     pub(super) slots: usize,
+    /// The stack of each slot, in bytes.
+    pub(super) stack: usize,
     /// How long a call waits for a slot.
     pub(super) wait: Duration,
     /// The largest body of a call, and the largest result, in bytes.
@@ -43,15 +44,15 @@ pub(super) struct WebHost {
 
 impl WebHost {
     /// Serves until the process is told to end, and what was begun is finished.
-    pub(super) fn serve(self) -> Result<(), HostError> {
+    pub(super) fn serve(self, parent: &ParentLink) -> Result<(), HostError> {
         pylm_transport::tune_allocator();
         pylm_transport::raise_file_limit()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let parent = ParentLink::take()?;
-        parent.when_parent_ends(|| logging::exit(1))?;
         let stop = Arc::new(Notify::new());
         let stopping = Arc::clone(&stop);
-        service::watch_signals_of_parent(move || stopping.notify_one())?;
+        let drain = move || stopping.notify_one();
+        parent.on_drain(drain.clone());
+        service::watch_signals_of_parent(drain)?;
         let listener = runtime.block_on(self.listen())?;
         let address = listener.local_addr()?;
 
@@ -61,15 +62,19 @@ impl WebHost {
         thread::scope(|scope| {
             for slot in 0..host.slots {
                 let (tasks, host) = (&tasks, &*host);
-                let thread = thread::Builder::new().name(format!("slot {}", slot + 1));
-                thread.spawn_scoped(scope, move || work::run(tasks, host))?;
+                thread_of_slot(slot, host.stack).spawn_scoped(scope, move || work::run(tasks, host))?;
             }
             let names: Vec<&str> = host.functions.iter().map(Function::name).collect();
-            let (name, slots, functions) = (&*host.name, host.slots, names.join(" "));
-            info!(name, http = %format_args!("http://{address}"), slots, functions, "ready");
-            parent.ready();
+            let (name, slots, http) = (&*host.name, host.slots, format!("http://{address}"));
+            info!(name, http, slots, functions = names.join(" "), "ready");
+            parent.ready(Fields::from_iter([
+                ("name".to_owned(), name.into()),
+                ("http".to_owned(), http.into()),
+                ("slots".to_owned(), slots.into()),
+                ("functions".to_owned(), names.into()),
+            ]));
             let calls = Arc::new(Calls::new(Arc::clone(&host), sender));
-            runtime.block_on(server::serve(listener, calls, &parent, &stop));
+            runtime.block_on(server::serve(listener, calls, parent, &stop));
             // The slots end when nobody can give them anything any more.
             drop(runtime);
             Ok(())

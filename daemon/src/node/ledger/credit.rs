@@ -1,6 +1,6 @@
 //! The credit of a host, and how loaded it is.
 
-use super::FunctionKey;
+use super::{FunctionKey, PartKey};
 use std::time::Instant;
 
 /// How much a host may be given, and how much it has.
@@ -22,6 +22,10 @@ pub struct Credit {
     pub open: bool,
     /// It has, or is to have, one message alone.
     pub(super) alone: Alone,
+    /// The host's name.
+    pub(super) name: Box<str>,
+    /// What the host of this name before it had when it was lost, where that was one part.
+    pub(super) blamed: Option<PartKey>,
     /// The functions that it offers; `None`: any that nobody else offers.
     pub(super) functions: Option<Vec<FunctionKey>>,
 }
@@ -38,7 +42,7 @@ pub(super) enum Alone {
 }
 
 impl Credit {
-    pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>) -> Self {
+    pub(super) fn new(limit: u64, limit_bytes: u64, functions: Option<Vec<FunctionKey>>, name: &str) -> Self {
         Credit {
             limit,
             limit_bytes,
@@ -48,6 +52,8 @@ impl Credit {
             moved: None,
             open: true,
             alone: Alone::No,
+            name: name.into(),
+            blamed: None,
             functions,
         }
     }

@@ -98,6 +98,10 @@ pub(super) struct History {
     pub(super) suspicions: u32,
     /// How often its host was lost while it was alone.
     pub(super) deaths: u32,
+    /// The host that was lost last while it had nothing else.
+    pub(super) lost_at: Option<Box<str>>,
+    /// What was told of how such a host ended.
+    pub(super) cause: Option<Box<str>>,
     /// How often its function has failed and it was to be run again.
     pub(super) errors: u32,
     /// Leases of hosts that were lost, which may still come back with an answer.
@@ -132,6 +136,23 @@ impl Part {
     /// Whether it was at hosts that were lost, twice: it may be what kills them, and is tried alone.
     pub(super) fn is_suspect(&self) -> bool {
         self.history.as_ref().is_some_and(|history| history.suspicions >= 2)
+    }
+
+    /// How often its host was lost.
+    pub fn losses(&self) -> u32 {
+        self.history.as_ref().map_or(0, |history| history.deaths + history.suspicions)
+    }
+
+    /// Whether its host was lost while it had nothing else, and others could have told.
+    pub(super) fn is_deadly(&self) -> bool {
+        self.history.as_ref().is_some_and(|history| history.deaths > 0)
+    }
+
+    /// What is known of how its hosts ended.
+    pub fn cause(&self) -> Option<String> {
+        let history = self.history.as_ref()?;
+        let last = || history.lost_at.as_ref().map(|host| format!("the last one was {host:?}"));
+        history.cause.as_ref().map(|cause| String::from(&**cause)).or_else(last)
     }
 
     pub(super) fn history(&mut self) -> &mut History {

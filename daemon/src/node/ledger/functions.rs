@@ -52,6 +52,10 @@ pub(super) struct Function {
     atomic: bool,
     /// It is a follower of a topic; its number, or 0 as long as there is none.
     follower: Option<u32>,
+    /// Hosts that offered it, were lost, and are expected back.
+    pub(super) absent: usize,
+    /// Until when no part is tried that was alone at a host that was lost: others have their turn.
+    pub(super) spared_until: Option<Instant>,
     /// Since when nobody offers it.
     pub(super) unoffered: Option<Instant>,
     /// The longest time that a lease of it took.
@@ -89,6 +93,8 @@ impl Function {
             lanes: 0,
             atomic: false,
             follower,
+            absent: 0,
+            spared_until: None,
             unoffered: Some(now),
             longest: Duration::ZERO,
         }
@@ -220,6 +226,28 @@ impl Functions {
             for function in self.functions.values_mut().filter(hostless) {
                 function.unoffered = Some(now);
             }
+        }
+    }
+
+    /// A host that offers it is expected back.
+    pub(super) fn expect(&mut self, function: FunctionKey) {
+        if let Some(function) = self.functions.get_mut(function) {
+            function.absent += 1;
+        }
+    }
+
+    /// A host that offered it is back, or does not come back.
+    pub(super) fn expect_no_more(&mut self, key: FunctionKey) {
+        if let Some(function) = self.functions.get_mut(key) {
+            function.absent = function.absent.saturating_sub(1);
+        }
+        self.sweep(key);
+    }
+
+    /// No part of it that was alone at a host that was lost is tried before that time.
+    pub(super) fn spare(&mut self, function: FunctionKey, until: Instant) {
+        if let Some(function) = self.functions.get_mut(function) {
+            function.spared_until = Some(until);
         }
     }
 
@@ -424,8 +452,12 @@ impl Functions {
     /// Forgets a function that nobody offers or waits for: names come from outside, and are without bound. A follower is kept
     /// for a while, in which it may come back.
     fn sweep(&mut self, key: FunctionKey) {
-        let unused =
-            |function: &Function| function.hosts.is_empty() && function.lanes == 0 && !function.is_follower();
+        let unused = |function: &Function| {
+            function.hosts.is_empty()
+                && function.lanes == 0
+                && function.absent == 0
+                && !function.is_follower()
+        };
         if self.functions.get(key).is_some_and(unused)
             && let Some(function) = self.functions.remove(key)
         {

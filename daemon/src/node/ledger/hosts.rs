@@ -3,6 +3,7 @@
 use super::credit::{Alone, Credit};
 use super::entries::History;
 use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartOf};
+use crate::node::bounds::SUSPECT_PAUSE;
 use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
@@ -17,8 +18,13 @@ impl Ledger {
         now: Instant,
     ) -> HostKey {
         let functions = functions.map(|functions| self.intern_all(functions, name, now));
-        let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions));
+        let host = self.hosts.insert(Credit::new(limit, limit_bytes, functions, name));
         self.offer(host);
+        // Now, when what it offers is offered again, so that no function is forgotten in between.
+        let blamed = self.greet(name);
+        if let Some(credit) = self.hosts.get_mut(host) {
+            credit.blamed = blamed;
+        }
         host
     }
 
@@ -34,9 +40,10 @@ impl Ledger {
     ) {
         let functions = functions.map(|functions| self.intern_all(functions, name, now));
         if let Some(credit) = self.hosts.get_mut(host) {
-            *credit = Credit::new(limit, limit_bytes, functions);
+            *credit = Credit::new(limit, limit_bytes, functions, name);
             self.offer(host);
         }
+        self.greet(name);
     }
 
     fn offer(&mut self, host: HostKey) {
@@ -117,6 +124,9 @@ impl Ledger {
         now: Instant,
         blame: impl Fn(&mut History, LeaseKey, bool),
     ) -> Vec<PartOf<Part>> {
+        if may_return {
+            self.expect_back(host, now);
+        }
         self.retire_host(host, now);
         let lost: Vec<_> = self
             .leases
@@ -126,6 +136,9 @@ impl Ledger {
             .collect();
         self.activity.deaths += lost.len() as u64;
         self.activity.hosts_lost += u64::from(!lost.is_empty());
+        if let [(_, part, _)] = lost[..] {
+            self.blame(host, part);
+        }
         let mut failed = Vec::new();
         for (key, part_key, alone) in lost.into_iter().rev() {
             let keep = may_return && self.entries.part(part_key).is_some();
@@ -140,7 +153,11 @@ impl Ledger {
                 history.orphans.push(key);
             }
             blame(history, key, alone);
-            if history.deaths >= attempts {
+            let is_over = history.deaths >= attempts;
+            if alone {
+                self.functions.spare(part.function, now + SUSPECT_PAUSE);
+            }
+            if is_over {
                 failed.extend(self.remove_part(part_key));
             } else {
                 self.requeue(part_key);

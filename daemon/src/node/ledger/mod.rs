@@ -3,6 +3,7 @@
 //! The ledger is pure: no socket, no thread, and time is an argument. Each change of a state is one of its methods, and keeps
 //! accepted = done + failed + cancelled + under way, for each job and for the node.
 
+mod absent;
 mod activity;
 mod counts;
 mod credit;
@@ -33,6 +34,7 @@ pub use replies::Whole;
 pub use turns::{Assignment, Unoffered};
 
 use crate::node::message::{Identity, Message};
+use absent::AbsentHosts;
 use activity::Clock;
 use entries::{Entries, Gather};
 use functions::Functions;
@@ -151,6 +153,7 @@ pub struct Ledger {
     entries: Entries,
     leases: SlotMap<LeaseKey, Lease>,
     hosts: SlotMap<HostKey, Credit>,
+    absent: AbsentHosts,
     functions: Functions,
     topics: Topics,
     retries: Retries,
@@ -170,6 +173,7 @@ impl Ledger {
             entries: Entries::default(),
             leases: SlotMap::with_key(),
             hosts: SlotMap::with_key(),
+            absent: AbsentHosts::new(),
             functions: Functions::default(),
             topics: Topics::default(),
             retries: Retries::default(),

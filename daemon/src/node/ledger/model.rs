@@ -2,6 +2,7 @@
 //! every sum comes out.
 
 use super::*;
+use crate::node::bounds::SUSPECT_PAUSE;
 use crate::node::message::{Header, Message};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -643,4 +644,65 @@ fn a_job_that_comes_late_is_next_and_has_nothing_saved_up() {
     world.step(Event::Dispatch);
     let late = world.out.iter().filter(|out| out.message.0 == world.jobs[1]).count();
     assert!((180..=220).contains(&late), "{late} of 400");
+}
+
+#[test]
+fn a_function_of_a_host_that_was_lost_is_not_unknown_until_that_is_given_up() {
+    let mut world = World::new();
+    let wait = Duration::from_secs(5);
+    world.step(Event::AddHost { limit: 4 });
+    world.step(Event::Lose { host: 0, may_return: true });
+    world.submit(0, 1);
+    let later = world.now + 2 * wait;
+    assert!(world.ledger.expire_unoffered(wait, later).is_empty());
+    world.ledger.expire_absent(4 * wait, later);
+    assert!(world.ledger.expire_unoffered(wait, later).is_empty());
+    world.ledger.expire_absent(2 * wait, later);
+    assert_eq!(world.ledger.expire_unoffered(wait, later).len(), 1);
+}
+
+#[test]
+fn a_host_that_comes_back_under_its_name_offers_what_it_did_and_tells_how_it_ended() {
+    let mut world = World::new();
+    world.step(Event::AddHost { limit: 4 });
+    world.submit(0, 1);
+    for _ in 0..3 {
+        world.step(Event::Dispatch);
+        world.step(Event::Lose { host: 0, may_return: true });
+        world.step(Event::AddHost { limit: 4 });
+        world.ledger.explain(world.hosts[0], "SIGABRT");
+    }
+    world.now += SUSPECT_PAUSE;
+    world.step(Event::Dispatch);
+    let cause = world.ledger.leased_part(world.out[0].key).unwrap().cause().unwrap();
+    assert!(cause.contains("host \"host\" ended with SIGABRT"), "{cause}");
+    // Nothing waited for it meanwhile, and it is offered all the same.
+    world.step(Event::Finish { lease: 0 });
+    world.step(Event::Lose { host: 0, may_return: true });
+    world.step(Event::AddHost { limit: 4 });
+    world.submit(0, 1);
+    world.step(Event::Dispatch);
+    assert_eq!(world.out.len(), 1);
+}
+
+#[test]
+fn what_was_alone_at_a_lost_host_waits_while_others_go_on() {
+    let mut world = World::new();
+    world.submit(0, 1);
+    for _ in 0..3 {
+        world.step(Event::AddHost { limit: 1 });
+        world.ledger.tell_time(world.now);
+        world.step(Event::Dispatch);
+        world.step(Event::Lose { host: 0, may_return: true });
+    }
+    world.step(Event::AddHost { limit: 1 });
+    world.submit(1, 1);
+    world.step(Event::Dispatch);
+    assert_eq!(world.out[0].message.0, world.jobs[1], "the other one has its turn");
+    world.step(Event::Finish { lease: 0 });
+    world.now += SUSPECT_PAUSE;
+    world.ledger.tell_time(world.now);
+    assert!(world.ledger.has_suspects());
+    world.step(Event::Dispatch);
+    assert_eq!(world.out[0].message.0, world.jobs[0]);
 }

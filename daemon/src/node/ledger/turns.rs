@@ -91,8 +91,7 @@ impl Ledger {
 
     /// Gives parts that may be what kills hosts to hosts that have nothing else.
     fn dispatch_alone(&mut self, function: FunctionKey, assign: &mut impl FnMut(Assignment<'_>)) {
-        while let Some(key) = self.functions.get_mut(function).and_then(|function| function.alone.pop_front())
-        {
+        while let Some(key) = self.next_suspect(function) {
             let Some(part) = self.entries.part(key) else { continue };
             if self.entries.message(part.message).is_none() {
                 // No host is kept for a message that has ended meanwhile, as when its time was over.
@@ -133,6 +132,22 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Takes the first of the parts that are to be tried alone which may be tried now. Those that were alone at a host that was
+    /// lost wait until all hosts are back, and a while longer: so others go on in the meantime, however few hosts there are.
+    fn next_suspect(&mut self, function: FunctionKey) -> Option<PartKey> {
+        let function = self.functions.get_mut(function)?;
+        let is_spared = |until: Instant| self.clock.now.is_some_and(|now| now < until);
+        let waits = function.absent > 0 || function.spared_until.is_some_and(is_spared);
+        let is_deadly = |part: PartKey| self.entries.part(part).is_some_and(|part| part.is_deadly());
+        let place = function.alone.iter().position(|&part| !waits || !is_deadly(part))?;
+        function.alone.remove(place)
+    }
+
+    /// Whether parts wait to be tried alone, which is also a matter of time.
+    pub fn has_suspects(&self) -> bool {
+        self.functions.iter().any(|(_, function)| !function.alone.is_empty())
     }
 
     /// Leases a part to a host; false when its message has ended meanwhile.
@@ -192,7 +207,8 @@ impl Ledger {
         let any = !self.functions.any.is_empty();
         let is_over = |function: &&Function| {
             let unoffered = function.unoffered.is_some_and(|since| now.duration_since(since) >= wait);
-            unoffered && if function.is_follower() { true } else { !any && function.waits() }
+            let is_unknown = !any && function.absent == 0 && function.waits();
+            unoffered && (function.is_follower() || is_unknown)
         };
         let expired: Vec<_> = self
             .functions

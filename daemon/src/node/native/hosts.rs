@@ -75,6 +75,7 @@ impl Router {
                 self.ledger.set_limit(host, limit, limit_bytes, now);
                 self.undispatched = true;
             }
+            Record::Predecessor { how } => self.ledger.explain(host, how),
             other => return Err(Violation::of(&other)),
         }
         Ok(())

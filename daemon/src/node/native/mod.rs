@@ -8,6 +8,7 @@ pub(crate) mod sessions;
 pub(crate) mod stream;
 
 use super::bounds::OFFERS;
+use super::config::NodeConfig;
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
 use super::router::Router;
@@ -192,7 +193,8 @@ impl Router {
                     software,
                     functions = functions.len(),
                     limit,
-                    "a worker host is here"
+                    "{} is here",
+                    title(&self.config, name)
                 ),
             }
         } else {
@@ -266,9 +268,10 @@ impl Router {
     /// A peer is leaving, of its own will.
     fn bid_farewell(&mut self, session: SessionKey, role: Role, now: Instant) {
         let Some(open) = self.sessions.get_mut(session) else { return };
+        let title = title(&self.config, &open.name);
         match role {
             Role::Host => {
-                tracing::info!(host = open.name, "a worker host is leaving");
+                tracing::info!(host = open.name, "{title} is leaving");
                 if let Some(host) = open.host {
                     self.ledger.retire_host(host, now);
                 }
@@ -307,10 +310,11 @@ impl Router {
                 host = session.name,
                 leases,
                 why,
-                "a worker host is lost, its messages go to others"
+                "{} is lost, its messages go to others",
+                title(&self.config, &session.name)
             );
         } else {
-            tracing::info!(host = session.name, why, "a worker host is gone");
+            tracing::info!(host = session.name, why, "{} is gone", title(&self.config, &session.name));
         }
         if let Some(Host::Native(native)) = self.hosts.get_mut(host) {
             native.session = None;
@@ -318,4 +322,9 @@ impl Router {
         self.lose_host(host, true, now);
         self.forget_host_unless_awaited(host);
     }
+}
+
+/// What the log calls a host of this name: under `--inline` the node runs its functions itself.
+fn title(config: &NodeConfig, host: &str) -> &'static str {
+    if config.inline && host == config.name { "the node's own host" } else { "a worker host" }
 }

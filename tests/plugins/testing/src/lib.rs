@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
+use std::hint::black_box;
 use std::io::Write;
-use std::process::abort;
+
+use std::process::{abort, exit};
 use std::str::FromStr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -78,6 +80,31 @@ fn crash(payload: &[u8]) -> Result<String, Failure> {
         abort();
     }
     Ok(format!("survived after {before}"))
+}
+
+/// Ends its process with the exit code that the payload says.
+#[function]
+fn leave(payload: &[u8]) -> Result<(), Failure> {
+    exit(number(payload)?)
+}
+
+/// Uses as many KiB of stack as the payload says, and gives them back.
+#[function]
+fn deep(payload: &[u8]) -> Result<String, Failure> {
+    let top = 0_u8;
+    let bytes = number::<usize>(payload)? << 10;
+    Ok((descend(&raw const top, bytes) >> 10).to_string())
+}
+
+/// Goes down until so many bytes are used below `top`, and gives these back.
+#[inline(never)]
+fn descend(top: *const u8, bytes: usize) -> usize {
+    let room = black_box([0_u8; 4 << 10]);
+    match top.addr().abs_diff(room.as_ptr().addr()) {
+        used if used >= bytes => bytes,
+        // Not as the last call, which would need no room of its own.
+        _ => black_box(descend(top, bytes)),
+    }
 }
 
 /// Yields the numbers from 0 on, as many as the payload says.
@@ -211,6 +238,8 @@ export_plugin!(
     fail_for_good,
     time_left,
     crash,
+    leave,
+    deep,
     count,
     drip,
     chaos,

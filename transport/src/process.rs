@@ -1,0 +1,74 @@
+//! What a process inherits and what others in it change: it keeps its promises whatever it was started with.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Whoever started this process, it hears its signals and the ends of its children, and can use the files that it makes: no signal
+/// is blocked, SIGTERM and SIGCHLD are not ignored, and the umask leaves the owner everything. SIGINT and SIGHUP stay ignored where
+/// they were: so a shell lets a program go on in the background, and `nohup` after it.
+///
+/// Call it first, and again when foreign code has run on the main thread, before other threads inherit what that left.
+pub fn settle_process() {
+    // SAFETY: the set is initialized before it is used, and every call is given valid pointers; none can fail but for a wrong number.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+        let inherited = libc::umask(0o077);
+        libc::umask(inherited & 0o077);
+    }
+    for signal in [libc::SIGTERM, libc::SIGCHLD] {
+        if let Some(action) = action(signal).filter(drops) {
+            set(signal, &libc::sigaction { sa_sigaction: libc::SIG_DFL, sa_flags: 0, ..action });
+        }
+    }
+}
+
+/// How this process takes the signals that it needs, to be put back when foreign code has changed that.
+pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
+
+impl Signals {
+    /// As they are taken now.
+    pub fn now() -> Self {
+        let needed = [libc::SIGTERM, libc::SIGINT, libc::SIGPIPE, libc::SIGCHLD];
+        Signals(needed.iter().filter_map(|&signal| Some((signal, action(signal)?))).collect())
+    }
+
+    /// Puts back what was changed, and tells whether anything was. A handler for the ends of children is left as it is: it
+    /// takes nothing from whoever waits for a child.
+    pub fn restore(&self) -> bool {
+        let mut any = false;
+        for (signal, wanted) in &self.0 {
+            let Some(now) = action(*signal) else { continue };
+            let is_changed = match *signal {
+                libc::SIGCHLD => drops(&now) && !drops(wanted),
+                _ => now.sa_sigaction != wanted.sa_sigaction,
+            };
+            if is_changed {
+                set(*signal, wanted);
+                any = true;
+            }
+        }
+        any
+    }
+}
+
+/// Whether a signal, or the word of a child's end, is thrown away.
+fn drops(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+/// What is done on a signal.
+fn action(signal: libc::c_int) -> Option<libc::sigaction> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: it is written where the pointer says, and read only when the call says that it was.
+    unsafe { (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0).then(|| action.assume_init()) }
+}
+
+fn set(signal: libc::c_int, action: &libc::sigaction) {
+    // SAFETY: the action is the system's default, or one that this process had before.
+    unsafe {
+        libc::sigaction(signal, action, ptr::null_mut());
+    }
+}
