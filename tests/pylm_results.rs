@@ -122,6 +122,65 @@ mod how_many {
     }
 }
 
+/// A function that keeps one of ten messages.
+mod filter {
+    use super::*;
+    use pylm_tests::address::wait_for_peers;
+    use pylm_tests::node::WorkerHost;
+    use std::time::Instant;
+
+    const FEW: Duration = Duration::from_secs(10);
+
+    fn filter(db: &str, count: usize, more: &[&str]) -> (Vec<u64>, Duration) {
+        let (count, results) = (count.to_string(), count.div_ceil(10).to_string());
+        let job = ["--numbered", "--function", "server.keep", "--count", &count, "--results", &results];
+        let began = Instant::now();
+        let lines = pylm::client_lines(db, &[&job[..], more].concat(), CLIENT * 2);
+        (sorted(lines), began.elapsed())
+    }
+
+    fn mux_workers(db: &str, args: &[&str]) -> [Process; 2] {
+        ["worker1", "worker2"].map(|name| pylm::mux_worker(name, db, args))
+    }
+
+    #[test]
+    fn of_ten_thousand_gives_every_result_as_soon_as_with_pylm() {
+        let _limit = limit();
+        let master = pylm::master(&[]);
+        let workers = mux_workers(&master.db, &[]);
+        wait_for_peers(&master.worker_push, 2, CLIENT);
+        let (results, with_pylm) = filter(&master.db, 10_000, &["--send-after", "0.5"]);
+        assert_eq!(results, sorted(tens(10_000)));
+        drop((workers, master));
+
+        let node = Node::start(&["--pylm-zero", "result"]);
+        let _host = WorkerHost::start(&node.db, &["parallel"], "native", &[]);
+        let _workers = mux_workers(&node.db, &[]);
+        let (results, with_us) = filter(&node.db, 10_000, &["--send-after", "0.5"]);
+        assert_eq!(results, sorted(tens(10_000)));
+        assert!(with_us < 2 * with_pylm, "{with_us:?}, and {with_pylm:?} with pylm");
+        // Nobody is blocked.
+        assert_eq!(numbered(&node, "server.foo", 10, 10).len(), 10);
+        assert_eq!(numbered(&node, "server.one", 10, 10).len(), 10);
+        let account = node.end(END);
+        assert_eq!((account.accepted, account.failed), (10_020, 0));
+    }
+
+    #[test]
+    fn that_takes_its_time_is_waited_for_and_the_workers_are_kept_busy() {
+        let _limit = limit();
+        let node = Node::start(&["--pylm-zero", "result"]);
+        let _workers = mux_workers(&node.db, &["--delay", "2"]);
+        let (results, took) = filter(&node.db, 21, &[]);
+        assert_eq!(results, [0, 10, 20]);
+        // Two workers at 2 s each for 21 messages: 22 s.
+        assert!(took < 22 * Duration::from_secs(1) + 2 * FEW, "{took:?}");
+        // A result that came late is a message of its own.
+        let account = node.end(END);
+        assert!((21..=24).contains(&account.accepted) && account.failed == 0, "{account:?}");
+    }
+}
+
 /// What a call of a client did not take reaches none of its later calls.
 mod left_over {
     use super::*;
