@@ -116,7 +116,7 @@ Examples:
       pylm job server.parse --errors failed.txt log.txt > parsed.txt
       pylm job server.parse failed.txt >> parsed.txt
 
-Results are written as they come, unless --ordered. A closed pipe, as behind `| head`, cancels the job and is no error.
+Results are written as they come, unless --ordered. A closed pipe, as behind `| head`, cancels the job and is no error. \
 Messages are numbered from 0 in the order of the input.")]
 pub(crate) struct JobArguments {
     /// The function to call, SERVER.FUNCTION; several, separated by commas, are stages
@@ -234,13 +234,13 @@ Examples:
 
 The node and its worker hosts listen on this machine only, on ports that nobody else uses, and end with the job.")]
 pub(crate) struct RunArguments {
-    /// A plugin: a path, a file name, or the bare name of one that is installed. Can be given several times
+    /// A plugin: a path, a file name, or the bare name of one that is installed; can be repeated
     #[arg(long, value_name = "PLUGIN", required = true)]
     pub(crate) plugin: Vec<PathBuf>,
-    /// Another folder in which plugins are looked for. Can be given several times
+    /// Another folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plugin_dir: Vec<PathBuf>,
-    /// A setting of a plugin. Can be given several times
+    /// A setting of a plugin; can be repeated
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// How many worker hosts to start; one for each core unless said otherwise
@@ -346,7 +346,7 @@ pub(crate) struct NamedJobArguments {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A job whose client has gone without saying so is kept for --client-grace of its node, or with --journal for --keep. What its
+A job whose client has gone without saying so is kept for --client-grace of its node, or with --journal for --keep. What its \
 client has taken is not written again. Ctrl-C leaves the job as it is, to be attached to again.
 
 Example:
@@ -435,7 +435,7 @@ pub(crate) enum PluginAction {
     Check {
         #[command(flatten)]
         plugin: PluginFile,
-        /// A setting of the plugin; its name may stand before the key, as for a node. Can be given several times
+        /// A setting of the plugin; its name may stand before the key, as for a node; can be repeated
         #[arg(long, value_name = "[PLUGIN.]KEY=VALUE", value_parser = setting)]
         set: Vec<(String, String)>,
     },
@@ -447,7 +447,7 @@ pub(crate) struct PluginFile {
     /// A path, a file name, or the bare name of a plugin that is installed
     #[arg(value_name = "PLUGIN")]
     pub(crate) name: PathBuf,
-    /// Another folder in which plugins are looked for. Can be given several times
+    /// Another folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plugin_dir: Vec<PathBuf>,
     /// Write JSON, errors included

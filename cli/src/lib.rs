@@ -11,6 +11,8 @@ mod cluster;
 mod completions;
 mod failed;
 mod failure;
+#[cfg(test)]
+mod help;
 mod interrupt;
 mod job;
 mod journal;
@@ -25,7 +27,11 @@ use arguments::{Arguments, Command};
 use clap::Parser;
 use failure::written;
 use pylm_protocol::visible_lines;
+use pylm_units::no_number;
+use std::error::Error as _;
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 /// The exit code for a command line that makes no sense.
@@ -33,7 +39,7 @@ const WRONG_USAGE: u8 = 2;
 
 /// Does what the command line says, and returns the program's exit code.
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(behind_the_command(std::env::args_os().collect())) {
         Ok(arguments) => arguments,
         Err(error) => return answer(&error),
     };
@@ -68,11 +74,58 @@ pub fn run() -> ExitCode {
 fn answer(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         // What was typed may have colours of somebody else.
-        let _ = io::stderr().write_all(visible_lines(&error.to_string()).to_string().as_bytes());
+        let _ = io::stderr().write_all(visible_lines(&usage(error)).to_string().as_bytes());
         return ExitCode::from(WRONG_USAGE);
     }
     match written(error.print().and_then(|()| io::stdout().flush())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// What is wrong with the command line.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    match error.source().and_then(|source| source.downcast_ref::<ParseIntError>()) {
+        Some(number) => text.replace(&number.to_string(), no_number(number)),
+        None => text,
+    }
+}
+
+/// The arguments with those that say where the node is behind the command, as most commands take them, and where they may stand
+/// before it, too.
+fn behind_the_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    const OF_THE_NODE: [&str; 3] = ["--db", "--session", "--wait"];
+    let mut end = 1;
+    while let Some(arg) = args.get(end).and_then(|arg| arg.to_str()) {
+        end += match arg.split_once('=') {
+            Some((name, _)) if OF_THE_NODE.contains(&name) => 1,
+            None if OF_THE_NODE.contains(&arg) && end + 1 < args.len() => 2,
+            _ => break,
+        };
+    }
+    if end < args.len() {
+        args[1..=end].rotate_right(1);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_may_be_named_before_the_command() {
+        for (typed, read) in [
+            ("pylm --db a --wait=1s jobs --json", "pylm jobs --db a --wait=1s --json"),
+            ("pylm jobs --db a", "pylm jobs --db a"),
+            ("pylm --help", "pylm --help"),
+            ("pylm --db", "pylm --db"),
+            ("pylm --db a", "pylm --db a"),
+            ("pylm", "pylm"),
+        ] {
+            let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(behind_the_command(args(typed)), args(read), "{typed}");
+        }
     }
 }

@@ -12,6 +12,9 @@
 mod error;
 mod file;
 mod pages;
+mod variables;
+#[cfg(test)]
+mod ways;
 
 pub use error::SettingsError;
 pub use pages::Pages;
@@ -21,6 +24,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Parser};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use variables::Variables;
 
 /// The prefix of the variables that both programs read.
 pub const ENV_PREFIX: &str = "PYLMD_";
@@ -52,56 +56,80 @@ impl Origins {
     }
 }
 
-/// Reads a program's settings from its arguments (the program's name first), the environment and the file.
+/// Reads a program's settings from its arguments (the program's name first), the environment and the file. The variables of
+/// `neighbour`, which is told by the same environment, are no mistake here.
 ///
 /// # Errors
 /// When something is wrong with any of them, and when help or the version is asked for; see [`SettingsError::report`].
 pub fn parse<T: Parser>(
     env_prefix: &str,
+    neighbour: &Command,
     args: impl IntoIterator<Item = impl Into<OsString>>,
 ) -> Result<(T, Origins), SettingsError> {
-    parse_from(env_prefix, args.into_iter().map(Into::into).collect(), |name| std::env::var_os(name))
+    let variables = Variables::new(env_prefix, std::env::vars_os());
+    let args = args.into_iter().map(Into::into).collect();
+    let (matches, origins) = merged(&T::command(), neighbour, args, &variables)?;
+    let settings = T::from_arg_matches(&matches).map_err(|error| SettingsError::usage(error, &origins))?;
+    Ok((settings, origins))
 }
 
-fn parse_from<T: Parser>(
-    env_prefix: &str,
+/// What a program is told in all three ways.
+fn merged(
+    command: &Command,
+    neighbour: &Command,
     args: Vec<OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<(T, Origins), SettingsError> {
-    let command = T::command();
-    let typed = command.clone().mut_args(|arg| arg.required(false)).try_get_matches_from(&args);
+    variables: &Variables,
+) -> Result<(ArgMatches, Origins), SettingsError> {
+    // What is missing may stand elsewhere, and what is wrong is found when everything is there.
+    let typed = command.clone().ignore_errors(true).try_get_matches_from(&args);
     let typed = typed.map_err(|error| SettingsError::usage(error, &Origins::default()))?;
-    let variable = |long: &str| {
-        let name = format!("{env_prefix}{}", long.to_uppercase().replace('-', "_"));
-        variable(&name).filter(|value| !value.is_empty()).map(|value| (name, value))
-    };
+    let mut built = command.clone();
+    built.build();
+    let is_typed = |arg: &Arg| typed.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let known = layered(command).chain(layered(neighbour)).map(|(long, _)| long);
+    variables.check(known.chain(["config"]))?;
 
+    let mut taken: Vec<&Arg> = built.get_arguments().filter(|arg| is_typed(arg)).collect();
     let mut origins = Origins::default();
-    let mut file = match config_path(&command, &typed, &variable) {
-        Some(path) => Some(file::File::read(&path, &layered(&command).collect::<Vec<_>>())?),
-        None => None,
-    };
+    for arg in &taken {
+        origins.0.extend(arg.get_long().map(|long| (long.to_owned(), Origin::CommandLine)));
+    }
     let mut given = Vec::new();
-    for (long, arg) in layered(&command) {
-        if typed.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
-            origins.0.insert(long.to_owned(), Origin::CommandLine);
-        } else if let Some((name, value)) = variable(long) {
-            given.extend(from_variable(long, arg, &name, &value)?);
-            origins.0.insert(long.to_owned(), Origin::Environment(name));
-        } else if let Some(file) = &mut file
-            && let Some(values) = file.take(long, arg)?
+    let above = taken.len();
+    for (long, arg) in layered(&built) {
+        if let Some((name, value)) = variables.of(long)
+            && is_free(&built, arg, &taken[..above])
         {
-            given.extend(values);
-            origins.0.insert(long.to_owned(), Origin::File(file.path.clone()));
+            given.extend(variables::flags(long, arg, name, value)?);
+            origins.0.insert(long.to_owned(), Origin::Environment(name.to_owned()));
+            taken.push(arg);
+        }
+    }
+    if let Some(path) = config_path(command, &typed, variables) {
+        let mut file = file::File::read(&path, &layered(command).collect::<Vec<_>>())?;
+        for (long, arg) in layered(&built) {
+            if is_free(&built, arg, &taken)
+                && let Some(values) = file.take(long, arg)?
+            {
+                given.extend(values);
+                origins.0.insert(long.to_owned(), Origin::File(path.clone()));
+            }
         }
     }
 
     // What was not typed goes first: behind a `--` it would not be read as flags.
     let mut all = args;
     all.splice(all.len().min(1)..all.len().min(1), given);
-    let matches = command.try_get_matches_from(all).map_err(|error| SettingsError::usage(error, &origins))?;
-    let settings = T::from_arg_matches(&matches).map_err(|error| SettingsError::usage(error, &origins))?;
-    Ok((settings, origins))
+    let matches = command.clone().try_get_matches_from(all);
+    Ok((matches.map_err(|error| SettingsError::usage(error, &origins))?, origins))
+}
+
+/// Whether nothing above has this flag, or one that excludes it: what is nearer to the user wins.
+fn is_free(command: &Command, arg: &Arg, above: &[&Arg]) -> bool {
+    let excludes = |one: &Arg, other: &Arg| {
+        command.get_arg_conflicts_with(one).iter().any(|excluded| excluded.get_id() == other.get_id())
+    };
+    above.iter().all(|other| other.get_id() != arg.get_id() && !excludes(arg, other) && !excludes(other, arg))
 }
 
 /// The flags that variables and files can give.
@@ -112,34 +140,12 @@ fn layered(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     })
 }
 
-fn config_path(
-    command: &Command,
-    typed: &ArgMatches,
-    variable: &impl Fn(&str) -> Option<(String, OsString)>,
-) -> Option<PathBuf> {
+fn config_path(command: &Command, typed: &ArgMatches, variables: &Variables) -> Option<PathBuf> {
     let arg = command.get_arguments().find(|arg| arg.get_long() == Some("config"))?;
     let typed = typed.get_raw(arg.get_id().as_str()).and_then(|mut values| values.next());
     typed
         .map(|path| Path::new(path).to_owned())
-        .or_else(|| variable("config").map(|(_, path)| PathBuf::from(path)))
-}
-
-fn from_variable(long: &str, arg: &Arg, name: &str, value: &OsStr) -> Result<Vec<OsString>, SettingsError> {
-    let not_allowed = |why: &str| SettingsError::Value { place: name.to_owned(), why: why.to_owned() };
-    match kind(arg) {
-        Kind::Switch => match value.to_str() {
-            Some("1" | "true") => Ok(vec![switch(long)]),
-            Some("0" | "false") => Ok(Vec::new()),
-            _ => Err(not_allowed("it is either true or false")),
-        },
-        Kind::One => Ok(vec![flag(long, value)]),
-        Kind::List => {
-            let text = value.to_str().ok_or_else(|| not_allowed("it must be UTF-8"))?;
-            let separator = if text.contains('\n') { '\n' } else { ',' };
-            let values = text.split(separator).map(str::trim).filter(|value| !value.is_empty());
-            Ok(values.map(|value| flag(long, value)).collect())
-        }
-    }
+        .or_else(|| variables.of("config").map(|(_, path)| PathBuf::from(path)))
 }
 
 /// How often a flag can be given, and whether it takes a value.
@@ -170,13 +176,16 @@ fn flag(long: &str, value: impl AsRef<OsStr>) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{CommandFactory as _, FromArgMatches as _};
     use std::io::Write;
 
     #[derive(Debug, Parser)]
     #[command(name = "program", version)]
     struct Flags {
-        #[arg(long)]
-        db: String,
+        #[arg(long, required_unless_present = "http")]
+        db: Option<String>,
+        #[arg(long, conflicts_with = "db")]
+        http: Option<String>,
         #[arg(long, default_value_t = 2)]
         slots: usize,
         #[arg(long)]
@@ -193,9 +202,13 @@ mod tests {
 
     fn read(args: &[&str], variables: &[(&str, &str)]) -> Result<(Flags, Origins), SettingsError> {
         let args = std::iter::once("program").chain(args.iter().copied()).map(OsString::from).collect();
-        parse_from("P_", args, |name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(*value))
-        })
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let neighbour = Command::new("neighbour").arg(Arg::new("pull").long("pull"));
+        let (matches, origins) =
+            merged(&Flags::command(), &neighbour, args, &Variables::new("P_", variables))?;
+        let flags =
+            Flags::from_arg_matches(&matches).map_err(|error| SettingsError::usage(error, &origins))?;
+        Ok((flags, origins))
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -210,7 +223,7 @@ mod tests {
         let config = file.path().to_str().unwrap();
         let (flags, origins) =
             read(&["--config", config, "--db", "flag"], &[("P_DB", "env"), ("P_SLOTS", "5")]).unwrap();
-        assert_eq!((flags.db.as_str(), flags.slots, flags.inline), ("flag", 5, false));
+        assert_eq!((flags.db.as_deref().unwrap(), flags.slots, flags.inline), ("flag", 5, false));
         assert_eq!(flags.plugin, ["x", "y"]);
         assert_eq!(origins.of("db"), &Origin::CommandLine);
         assert_eq!(origins.of("slots"), &Origin::Environment("P_SLOTS".to_owned()));
@@ -257,5 +270,46 @@ mod tests {
         assert!(error.to_string().contains("slots"), "{error}");
         let error = read(&["--config", "/no/such/file"], &[]).unwrap_err();
         assert!(error.to_string().contains("/no/such/file"), "{error}");
+    }
+
+    #[test]
+    fn what_must_be_told_may_be_told_in_any_way() {
+        let file = file("db = 'file'");
+        let config = file.path().to_str().unwrap();
+        assert_eq!(read(&["--config", config], &[]).unwrap().0.db.as_deref(), Some("file"));
+        assert_eq!(read(&[], &[("P_DB", "env"), ("P_CONFIG", config)]).unwrap().0.db.as_deref(), Some("env"));
+        let (flags, origins) = read(&["--http=h"], &[("P_DB", "env"), ("P_CONFIG", config)]).unwrap();
+        assert_eq!((flags.db, flags.http.as_deref()), (None, Some("h")));
+        assert_eq!(origins.of("db"), &Origin::Default);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_flag_is_an_error_that_names_the_nearest() {
+        let error = read(&["--db=d"], &[("P_SLOT", "2")]).unwrap_err().to_string();
+        assert!(error.contains("P_SLOT ") && error.contains("P_SLOTS"), "{error}");
+        for known in [
+            "P_PULL",
+            "P_PLUGIN_PATH",
+            "P_SERVICE_HOST",
+            "P_PORT",
+            "P_PORT_5559_TCP_ADDR",
+            "P_A_SERVICE_PORT",
+        ] {
+            assert!(read(&["--db=d"], &[(known, "x")]).is_ok(), "{known}");
+        }
+        assert!(read(&["--db=d"], &[("P_SLOT", ""), ("OTHER", "x")]).is_ok());
+    }
+
+    #[test]
+    fn an_error_of_toml_keeps_its_lines() {
+        let file = file("db = 'd'\nslots = = 3\n");
+        let error = read(&["--config", file.path().to_str().unwrap()], &[]).unwrap_err().to_string();
+        assert!(error.contains("\n2 | slots = = 3\n"), "{error}");
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_said_to_be_none() {
+        let error = read(&["--db=d", "--slots=many"], &[]).unwrap_err().to_string();
+        assert!(error.contains("it is no whole number") && !error.contains("digit"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ mod number;
 mod size;
 mod time;
 
+pub use number::no_number;
 pub use size::ByteSize;
 pub use time::TimeSpan;
 

@@ -1,5 +1,16 @@
 //! A decimal number with a unit, exactly.
 
+use std::num::{IntErrorKind, ParseIntError};
+
+/// What is wrong with the text of a whole number, in words for people.
+pub fn no_number(error: &ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow => "it is too large a number",
+        IntErrorKind::NegOverflow => "it is too small a number",
+        _ => "it is no whole number",
+    }
+}
+
 /// How a number of a kind is written.
 pub(crate) struct Units {
     /// The names of units, and how many of the smallest thing each is.

@@ -16,8 +16,8 @@ Examples:
   Ten seconds of load by four clients, for a program to read:
       pylm bench server.shout --clients 4 --duration 10s --json
 
-Each client is a connection and a job of its own, and keeps as many messages under way as its window allows. A latency is the
-time from a message's submission to its end, as the client sees it. Payloads are letters and digits. Messages really run: use a
+Each client is a connection and a job of its own, and keeps as many messages under way as its window allows. A latency is the \
+time from a message's submission to its end, as the client sees it. Payloads are letters and digits. Messages really run: use a \
 function that may be called so.")]
 pub(crate) struct BenchArguments {
     /// The function to call, SERVER.FUNCTION; several, separated by commas, are stages

@@ -12,11 +12,11 @@ Example, a node with two worker hosts of its own, in cluster.toml:
       plugin = [\"shout\"]
       workers = 2
 
-The keys of a node are the flags of pylmd, and those of [worker.NAME] the flags of pylm-worker; docs/cluster.md explains
+The keys of a node are the flags of pylmd, and those of [worker.NAME] the flags of pylm-worker; docs/cluster.md explains \
 the few that are not. Paths are relative to the file.
 
-The lines of all programs go to standard output, each with the name of its program. What dies is started again, after
-0.1 s at first, then twice as long each time, 10 s at most. The first Ctrl-C or SIGTERM ends the first nodes first, then
+The lines of all programs go to standard output, each with the name of its program. What dies is started again, after \
+0.1 s at first, then twice as long each time, 10 s at most. The first Ctrl-C or SIGTERM ends the first nodes first, then \
 those that follow them, and worker hosts after their node; a second one ends everything at once.")]
 pub(crate) struct UpArguments {
     /// The file that describes the cluster
@@ -33,7 +33,7 @@ Examples:
       pylm graph cluster.toml --format dot | dot -Tsvg > cluster.svg
       pylm graph cluster.toml --json | jq .findings
 
-The drawing goes to standard output, and what is wrong to standard error, each with its line and what to do about it.
+The drawing goes to standard output, and what is wrong to standard error, each with its line and what to do about it. \
 Nothing is started, and no code of a plugin runs. Exit code 2 when something cannot work.")]
 pub(crate) struct GraphArguments {
     /// The file that describes the cluster

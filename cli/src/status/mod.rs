@@ -59,6 +59,27 @@ pub(crate) fn job_named(client: &Client, beginning: &Beginning) -> Result<Uuid, 
     })
 }
 
+/// The text in so many columns at most: what is cut is marked.
+fn fitted(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    kept + "…"
+}
+
 fn print(text: &str) -> Result<(), Failure> {
     failure::print(format!("{}\n", visible_lines(text.trim_end())).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_is_marked() {
+        assert_eq!(fitted("server.echo", 11), "server.echo");
+        assert_eq!(fitted("server.echo", 8), "server.…");
+        assert_eq!(fitted("ключ", 4), "ключ");
+    }
 }

@@ -1,5 +1,6 @@
 //! `pylm top`: how a node is, on a terminal, looked at again and again until Ctrl-C.
 
+use super::fitted;
 use super::snapshot::{Snapshot, json, parsed};
 use crate::arguments::TopArguments;
 use crate::failure::{Failure, written};
@@ -141,7 +142,7 @@ fn screen(past: &Past, is_lost: bool, columns: usize, rows: usize) -> String {
     let mut text = String::from("\x1b[H");
     let lines = lines(past, is_lost);
     for (place, (style, line)) in lines.iter().take(rows - 1).enumerate() {
-        let line: String = visible(line).to_string().chars().take(columns).collect();
+        let line = fitted(&visible(line).to_string(), columns);
         let end = if place + 1 == lines.len().min(rows - 1) { "" } else { "\r\n" };
         let _ = write!(text, "{style}{line}{PLAIN}\x1b[K{end}");
     }
@@ -188,9 +189,9 @@ fn lines(past: &Past, is_lost: bool) -> Vec<(&'static str, String)> {
         line(
             if job.stuck { RED } else { "" },
             format!(
-                "{:8.8} {:20.20} {:>9} {:>9} {:>7} {:>9} {rate:>8.0}  {}",
+                "{:8.8} {:20} {:>9} {:>9} {:>7} {:>9} {rate:>8.0}  {}",
                 job.identity,
-                job.function,
+                fitted(&job.function, 20),
                 counts.accepted,
                 counts.done,
                 counts.failed,
@@ -200,7 +201,7 @@ fn lines(past: &Past, is_lost: bool) -> Vec<(&'static str, String)> {
         );
     }
     line("", String::new());
-    line(BOLD, format!("{:24} {:11} {:>13} {:>8}  FUNCTIONS", "HOST", "KIND", "BUSY", "QUIET"));
+    line(BOLD, format!("{:24} {:11} {:>13} {:>8}  FUNCTIONS", "HOST", "KIND", "OUT, AT MOST", "QUIET"));
     for host in &node.hosts {
         let functions = host.functions.as_ref().map_or("any".into(), |names| names.join(" "));
         let busy = format!("{} of {}", host.leases, host.limit);
@@ -208,7 +209,11 @@ fn lines(past: &Past, is_lost: bool) -> Vec<(&'static str, String)> {
         let kind = if host.away { "away" } else { &*host.kind };
         line(
             if host.away { RED } else { "" },
-            format!("{:24.24} {kind:11} {busy:>13} {:>8}  {functions}", host.name, quiet.unwrap_or_default()),
+            format!(
+                "{:24} {kind:11} {busy:>13} {:>8}  {functions}",
+                fitted(&host.name, 24),
+                quiet.unwrap_or_default()
+            ),
         );
     }
     lines

@@ -41,7 +41,7 @@ pub(super) fn words(node: &Snapshot) -> String {
         let away = if host.away { ", away" } else { "" };
         let _ = writeln!(
             text,
-            "host {} ({}{away}): {} of {} busy; {functions}",
+            "host {} ({}{away}): {} messages out, {} at most; {functions}",
             host.name, host.kind, host.leases, host.limit
         );
     }

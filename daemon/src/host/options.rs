@@ -32,7 +32,24 @@ pub fn stack_size(text: &str) -> Result<ByteSize, String> {
 /// It is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
 /// SIGTERM lets it finish what is begun and give back the rest; a second one ends it at once.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "pylm-worker", version)]
+#[command(
+    name = "pylm-worker",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  pylm-worker --db tcp://127.0.0.1:5559 --plugin ./libshout.so
+      a host with a slot for each core of this machine
+  pylm-worker --db tcp://node1.example:5559 --plugin wordcount --slots 4
+      a host of a node on another machine, for an installed plugin
+  pylm-worker --http 127.0.0.1:8888 --plugin ./libshout.so
+      a web worker, for whoever calls its functions over HTTP
+
+Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in \
+capitals. The flag wins, then the environment, then the file. Plugins are looked for by name in PYLMD_PLUGIN_PATH, too.
+
+Exit codes: 0 ended when it was told to, with nothing left, 1 failed, 2 wrong usage, configuration or plugin."
+)]
 pub struct WorkerOptions {
     /// Where the node's cache service is: the only address that is needed, as in tcp://127.0.0.1:5559
     #[arg(long, value_name = "ADDRESS", value_parser = Address::of_peer, required_unless_present_any = ["http", "completions", "man"])]
@@ -41,7 +58,7 @@ pub struct WorkerOptions {
     /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]
     pub http: Option<HttpAddress>,
-    /// A plugin: a path, a file name or a bare name. Can be given many times: functions add up
+    /// A plugin: a path, a file name or a bare name; can be repeated: functions add up
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<PathBuf>,
     /// This host's name, in logs and for functions [default: worker-HOST-PID]
@@ -72,10 +89,10 @@ pub struct WorkerOptions {
     /// meanwhile; only for machines with cores to spare; a number alone counts microseconds
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = TimeSpan::microseconds)]
     pub spin: TimeSpan,
-    /// Where plugins are looked for by name, first. Can be given many times
+    /// Where plugins are looked for by name, first; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,
-    /// A setting of a plugin. Can be given many times
+    /// A setting of a plugin; can be repeated
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     pub set: Vec<PluginSetting>,
     /// A TOML file with the values of these flags by their long names

@@ -94,11 +94,12 @@ fn take_parent() -> io::Result<Option<Arc<ParentLink>>> {
 }
 
 fn serve(parent: Option<Arc<ParentLink>>) -> Result<ExitCode, Unable> {
-    let (options, origins) = match settings::parse::<WorkerOptions>(ENV_PREFIX, std::env::args_os()) {
-        Ok(settings) => settings,
-        Err(error) if parent.is_some() => return Err(Unable::refused(error)),
-        Err(error) => return Ok(error.report(PROGRAM)),
-    };
+    let (options, origins) =
+        match settings::parse::<WorkerOptions>(ENV_PREFIX, &crate::node::command(), std::env::args_os()) {
+            Ok(settings) => settings,
+            Err(error) if parent.is_some() => return Err(Unable::refused(error)),
+            Err(error) => return Ok(error.report(PROGRAM)),
+        };
     match options.pages.print::<WorkerOptions>() {
         Ok(true) => return Ok(ExitCode::SUCCESS),
         Ok(false) => {}
@@ -136,7 +137,10 @@ fn work(
     // What plugins do at their start is theirs; how this process hears signals is not.
     pylm_transport::settle_process();
     let slots = options.slots.map_or_else(cores, usize::from);
-    let functions = set.functions().cloned().collect();
+    let functions: Vec<_> = set.functions().cloned().collect();
+    if functions.is_empty() {
+        tracing::warn!("no plugin of this host has a function, so that it gets no messages");
+    }
     let stack = stack(options.stack);
     match options.http {
         Some(address) => WebHost {

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Log")]
 pub struct LogOptions {
     /// What is logged: a level, or a list of TARGET=LEVEL, as in `info,wordcount=debug`
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     pub log: String,
     /// How the lines of the log look
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -66,6 +66,18 @@ pub enum LogError {
     /// The system gave no thread.
     #[error("cannot start the thread of the log: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// Reads a filter. A word alone is a level: as a target it would let nothing else through, and what is misspelt is silent.
+fn filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in text.split(',').map(str::trim).filter(|part| !part.contains(['=', '['])) {
+        if !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part)) {
+            let levels = LEVELS.join(", ");
+            return Err(format!("{part:?} is no level; there are {levels}, or write TARGET=LEVEL"));
+        }
+    }
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Writes a field of a line: names and texts of peers and plugins neither move a terminal's cursor nor begin lines of their own.
@@ -142,4 +154,20 @@ pub fn finish() {
 pub fn exit(code: i32) -> ! {
     finish();
     process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_silences_nothing() {
+        for text in ["info", "WARN", "off", "info,wordcount=debug", "wordcount=trace", "debug,[span]=info"] {
+            assert_eq!(filter(text).as_deref(), Ok(text));
+        }
+        for text in ["inf", "", "info,wordcount", "wordcount=inf", "info,"] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+        assert!(filter("inf").unwrap_err().contains("no level"));
+    }
 }

@@ -35,13 +35,13 @@ Examples:
   pylmd --name second --inline --plugin shout --from first=tcp://127.0.0.1:5559 --host 127.0.0.2
       the node that they go to: pylm job first.shout,second.shout
 
-Lengths of time are written like 500ms, 5s, 2m or 1h, a number alone counts seconds; sizes like 100kB or 64MiB, a number alone
+Lengths of time are written like 500ms, 5s, 2m or 1h, a number alone counts seconds; sizes like 100kB or 64MiB, a number alone \
 counts bytes.
 
-Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in
+Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in \
 capitals. The flag wins, then the environment, then the file.
 
-Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration, plugin or
+Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration, plugin or \
 journal."
 )]
 pub struct Flags {

@@ -36,6 +36,11 @@ mod sockets;
 mod strangers;
 mod unread;
 
+/// The flags of `pylmd`.
+pub(crate) fn command() -> clap::Command {
+    <flags::Flags as clap::CommandFactory>::command()
+}
+
 pub use config::{From, NodeConfig, PeerPorts};
 pub(crate) use ledger::{BUCKETS, Counts, Latencies};
 pub use program::main;

@@ -8,13 +8,14 @@ use crate::binding::is_not_here;
 use crate::control::ControlError;
 use crate::gate;
 use crate::gateway::{Gateway, GatewayError};
-use crate::host::options;
+use crate::host::options::{self, WorkerOptions};
 use crate::host::{HttpWorkers, InlineHost, LocalWorkers, plugins};
 use crate::logging;
 use crate::service::{self, Stop};
 use crate::settings;
 use crate::supervisor::{Ended, Fields, Supervisor, Surroundings};
 use anyhow::Context as _;
+use clap::CommandFactory as _;
 use pylm_plugin_host::PluginSet;
 use pylm_transport::Signals;
 use std::collections::HashSet;
@@ -44,7 +45,11 @@ pub fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     let surroundings = Surroundings::now();
-    let (mut flags, origins) = match settings::parse::<Flags>(settings::ENV_PREFIX, std::env::args_os()) {
+    let (mut flags, origins) = match settings::parse::<Flags>(
+        settings::ENV_PREFIX,
+        &WorkerOptions::command(),
+        std::env::args_os(),
+    ) {
         Ok(parsed) => parsed,
         Err(error) => return error.report(PROGRAM),
     };

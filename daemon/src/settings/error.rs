@@ -5,6 +5,7 @@ use crate::logging;
 use clap::error::ContextKind;
 use pylm_protocol::visible_lines;
 use std::io::{self, Write};
+use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub enum SettingsError {
         error: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("the configuration {} is not TOML: {why}", path.display())]
+    #[error("the configuration {} is not TOML:\n{why}", path.display())]
     NotToml {
         /// The file.
         path: PathBuf,
@@ -44,6 +45,14 @@ pub enum SettingsError {
         /// The key.
         key: String,
         /// The flag that is most like it.
+        nearest: Option<String>,
+    },
+    /// A variable has the prefix, and is no flag.
+    #[error("the variable {name} is no flag's; {}", meant(nearest.as_deref()))]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The one that is most like it.
         nearest: Option<String>,
     },
     /// A variable or a key has a value that it cannot have.
@@ -70,6 +79,11 @@ impl SettingsError {
         let mut paragraphs = text.split("\n\n");
         let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut sentence = one_line(paragraphs.next().unwrap_or_default().trim_start_matches("error: "));
+        if let Some(number) =
+            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<ParseIntError>())
+        {
+            sentence = sentence.replace(&number.to_string(), pylm_units::no_number(number));
+        }
         if let Some(tip) = paragraphs.find_map(|part| part.trim().strip_prefix("tip: ")) {
             sentence = format!("{sentence}; {}", one_line(tip));
         }

@@ -24,7 +24,7 @@ impl File {
         let keys: Table = match text.parse() {
             Ok(keys) => keys,
             Err(error) => {
-                let why = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+                let why = error.to_string().trim_end().to_owned();
                 return Err(SettingsError::NotToml { path, why });
             }
         };

@@ -126,9 +126,9 @@ fn hosts(node: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         ("pylmd_host_bytes_limit", "Bytes of payload that a host takes at once"),
     ];
     for (place, (name, help)) in gauges.into_iter().enumerate() {
-        let series = rows
-            .iter()
-            .map(|(&(kind, host), figures)| (vec![("host", host), ("kind", kind.word())], figures[place]));
+        let series = rows.iter().map(|(&(kind, host), figures)| {
+            (vec![("host", host), ("kind", kind.word())], figures[place].max(least(name)))
+        });
         families.gauges(name, help, series)?;
     }
     Ok(())
@@ -144,11 +144,16 @@ fn queues(node: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     for (place, (name, help)) in gauges.into_iter().enumerate() {
         let series = node.queues.iter().filter_map(|queue| {
             let figures = [queue.messages, queue.messages_bound, queue.bytes, queue.bytes_bound];
-            Some((vec![("queue", queue.name)], figures[place]? as f64))
+            Some((vec![("queue", queue.name)], (figures[place]? as f64).max(least(name))))
         });
         families.gauges(name, help, series)?;
     }
     Ok(())
+}
+
+/// The least that a gauge can be: a limit is what others are divided by, and every bound admits one.
+fn least(name: &str) -> f64 {
+    flag(name.ends_with("_limit"))
 }
 
 fn work(node: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
