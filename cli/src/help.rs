@@ -26,15 +26,19 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help").join(format!("{name}.txt"))
 }
 
+/// The pages of the program and of all of its commands, by their names.
+fn all_pages() -> Vec<(String, String)> {
+    let mut command = crate::arguments::Arguments::command();
+    command.build();
+    let name = command.get_name().to_owned();
+    let mut all = Vec::new();
+    pages(&mut command, &name, &mut all);
+    all
+}
+
 #[test]
 fn help_is_what_is_checked_in() {
-    let mut all = Vec::new();
-    for command in [crate::arguments::Arguments::command()] {
-        let mut command = command;
-        command.build();
-        let name = command.get_name().to_owned();
-        pages(&mut command, &name, &mut all);
-    }
+    let all = all_pages();
     let is_writing = std::env::var_os("PYLM_WRITE_HELP").is_some();
     for (name, text) in &all {
         if is_writing {
@@ -53,12 +57,7 @@ fn help_is_what_is_checked_in() {
 
 #[test]
 fn help_says_one_thing_in_one_way() {
-    let mut all = Vec::new();
-    for command in [crate::arguments::Arguments::command()] {
-        let mut command = command;
-        command.build();
-        pages(&mut command, "", &mut all);
-    }
+    let all = all_pages();
     for (name, text) in &all {
         assert!(!text.contains("be given"), "{name}: a flag can be repeated");
         for line in text.lines() {

@@ -70,7 +70,7 @@ fn a_file_that_is_read_is_not_written_to_under_any_name() {
     let with = |arguments: &[&str], standard: &dyn Fn(&mut std::process::Command, File)| {
         let mut command = pylm(&[&["job", "server.echo", "--db", &node.address], arguments].concat());
         standard(
-            &mut command.stdin(Stdio::null()),
+            command.stdin(Stdio::null()),
             OpenOptions::new().read(true).append(true).open(&one).unwrap(),
         );
         let output = command.output().unwrap();

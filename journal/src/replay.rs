@@ -10,6 +10,7 @@ use crate::numbers::Numbers;
 use crate::record::Record;
 use crate::scan::{Item, Scan, Unreadable};
 use std::collections::HashMap;
+use std::iter;
 use std::ops::Range;
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -202,7 +203,7 @@ impl Replay {
         let mut missing = match self.seen.get(&job) {
             _ if left == 0 => return Vec::new(),
             Some(seen) => seen.numbers.missing(seen.first..next),
-            None => vec![next.saturating_sub(left)..next],
+            None => iter::once(next.saturating_sub(left)..next).collect(),
         };
         missing.retain_mut(|range| {
             range.end = range.end.min(range.start.saturating_add(left));
