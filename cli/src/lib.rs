@@ -39,6 +39,7 @@ const WRONG_USAGE: u8 = 2;
 
 /// Does what the command line says, and returns the program's exit code.
 pub fn run() -> ExitCode {
+    pylm_transport::settle_process();
     let arguments = match Arguments::try_parse_from(behind_the_command(std::env::args_os().collect())) {
         Ok(arguments) => arguments,
         Err(error) => return answer(&error),

@@ -37,7 +37,7 @@ pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
 pub use poller::{Key, Poller, Waker};
-pub use process::{Signals, settle_process};
+pub use process::{Signals, is_ignored, settle_process};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
 pub use socket::{Events, Socket};
 pub use tcp::TcpConnection;

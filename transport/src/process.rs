@@ -25,6 +25,12 @@ pub fn settle_process() {
     }
 }
 
+/// Whether a signal is ignored, as `nohup` leaves SIGHUP, and a shell SIGINT where it starts a program in the background. Who
+/// listens to such a signal undoes what was asked for.
+pub fn is_ignored(signal: i32) -> bool {
+    action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
+}
+
 /// How this process takes the signals that it needs, to be put back when foreign code has changed that.
 pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
 
