@@ -63,11 +63,11 @@ fn a_name_that_cannot_be_called_is_refused_at_start() {
         let name = format!("--name={name}");
         refusal("pylm-worker", &["--db", "tcp://127.0.0.1:5559", "--plugin", "testing", &name]);
     }
+    refusal("pylm", &["job", "--session=\u{1b}[31m", "server.f"]);
     for (program, args) in [
         ("pylmd", ["--from", "a\tb=tcp://127.0.0.1:5559"]),
         ("pylmd", ["--from", "=tcp://127.0.0.1:5559"]),
         ("pylmd", ["--pylm-functions", "a.b"]),
-        ("pylm", ["status", "--session=\u{1b}[31m"]),
         ("pylm", ["job", "\u{1b}[31m.f"]),
     ] {
         refusal(program, &args);

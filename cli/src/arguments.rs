@@ -90,17 +90,22 @@ pub(crate) struct NodeArguments {
     /// The address of the node's db socket
     #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", value_parser = Address::of_peer, default_value = DEFAULT_ADDRESS, global = true)]
     pub(crate) db: Address,
-    /// Work in a session of this name: it is the `pipeline` that functions read, and stands before the keys that `cache set`
-    /// stores
-    #[arg(long, value_name = "NAME", value_parser = Name::shown, global = true)]
-    pub(crate) session: Option<Name>,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", default_value = "5s", global = true)]
     pub(crate) wait: TimeSpan,
 }
 
+/// In which session what is sent and stored is.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+pub(crate) struct SessionArguments {
+    /// Work in a session of this name: it is the `pipeline` that functions read, and stands before the keys that `cache set`
+    /// stores
+    #[arg(long, value_name = "NAME", value_parser = Name::shown, global = true)]
+    pub(crate) session: Option<Name>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = verbatim("\
 Examples:
   Each line of a file through the function `shout` of the node `server`:
       pylm job server.shout names.txt
@@ -117,13 +122,15 @@ Examples:
       pylm job server.parse failed.txt >> parsed.txt
 
 Results are written as they come, unless --ordered. A closed pipe, as behind `| head`, cancels the job and is no error. \
-Messages are numbered from 0 in the order of the input.")]
+Messages are numbered from 0 in the order of the input."))]
 pub(crate) struct JobArguments {
     /// The function to call, SERVER.FUNCTION; several, separated by commas, are stages
     #[arg(value_name = "SERVER.FUNCTION[,SERVER.FUNCTION...]", value_parser = stages)]
     pub(crate) function: Stages,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) session: SessionArguments,
     #[command(flatten)]
     pub(crate) stream: StreamArguments,
 }
@@ -159,9 +166,13 @@ pub(crate) struct StreamArguments {
     /// How results are written to standard output; as the input is, unless given
     #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
     pub(crate) results: Option<ResultFormat>,
-    /// Write each result to a file of its own: a folder, or a pattern with {n} (the result's place among those of its message),
-    /// {name} and {file} (the input file's name without and with its ending), and {message} (the message's number)
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(
+        long,
+        value_name = "PATTERN|FOLDER",
+        help = verbatim("Write each result to a file of its own: in a folder, or as a pattern says with {n} (the result's place among those \
+                         of its message), {name} and {file} (the input file's name without and with its ending), and {message} (the \
+                         message's number)")
+    )]
     pub(crate) output: Option<PathBuf>,
     /// With --output: replace files that are there already
     #[arg(long, requires = "output")]
@@ -195,7 +206,7 @@ pub(crate) enum ResultFormat {
     Lines,
     /// A zero byte behind each
     Null,
-    /// Each with its length before it, as with --frames
+    /// Each with its length before it, four bytes, the highest first
     Frames,
     /// As they are, one behind the other
     Raw,
@@ -234,7 +245,7 @@ Examples:
 
 The node and its worker hosts listen on this machine only, on ports that nobody else uses, and end with the job.")]
 pub(crate) struct RunArguments {
-    /// A plugin: a path, a file name, or the bare name of one that is installed; can be repeated
+    /// A plugin whose functions and hooks run: a path, a file name, or the bare name of one that is installed; can be repeated
     #[arg(long, value_name = "PLUGIN", required = true)]
     pub(crate) plugin: Vec<PathBuf>,
     /// Another folder in which plugins are looked for; can be repeated
@@ -244,7 +255,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "PLUGIN.KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// How many worker hosts to start; one for each core unless said otherwise
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "N")]
     pub(crate) workers: Option<std::num::NonZeroUsize>,
     /// Show everything that the node and its worker hosts log, not only warnings and errors
     #[arg(long, short)]
@@ -268,6 +279,8 @@ pub(crate) struct CacheArguments {
     pub(crate) action: CacheAction,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) session: SessionArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -354,8 +367,9 @@ Example:
 pub(crate) struct AttachArguments {
     /// The job's identity, or as much of its beginning as no other job has; see `pylm jobs`
     pub(crate) job: Beginning,
-    #[command(flatten)]
-    pub(crate) format: FormatArguments,
+    /// How results are written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "lines")]
+    pub(crate) results: ResultFormat,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
 }
@@ -396,8 +410,9 @@ pub(crate) enum FailedAction {
     Retry {
         #[command(flatten)]
         choice: FailedChoice,
-        #[command(flatten)]
-        format: FormatArguments,
+        /// How results are written to standard output; in lines of JSON, messages are numbered from 0
+        #[arg(long, value_name = "FORMAT", default_value = "lines")]
+        results: ResultFormat,
     },
     /// Drop them
     Drop {
@@ -494,6 +509,11 @@ pub(crate) enum Page {
     Journal,
 }
 
+/// Help with an `{n}` in it, which clap takes for a line end unless something stands between its letters: here a style that is not seen.
+fn verbatim(text: &str) -> String {
+    text.replace("{n}", "{\x1b[0mn}")
+}
+
 /// The stages of a call as the protocol writes them: `server.function`, separated by spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stages(pub(crate) String);
@@ -544,6 +564,25 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_means_nothing_for_a_command_is_not_taken() {
+        for line in [
+            "attach 5f3a --each-file",
+            "attach 5f3a --null",
+            "attach 5f3a --session s",
+            "failed retry --all --frames",
+            "failed list --session s",
+            "status --session s",
+            "jobs --session s",
+            "cancel 5f3a --session s",
+            "run --plugin p --session s f",
+            "job server.f --overwrite",
+        ] {
+            let args = ["pylm"].into_iter().chain(line.split(' '));
+            assert!(Arguments::try_parse_from(args).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `pylm attach`: what a client that has gone has still to get.
 
 use crate::arguments::AttachArguments;
-use crate::failure::{Failure, say, written};
+use crate::failure::{Failure, say};
 use crate::job::connect;
-use crate::job::output::Output;
+use crate::job::results::Results;
 use crate::job::stream::{Ending, next};
 use crate::status::job_named;
 use pylm_client::blocking::Client;
@@ -22,14 +22,18 @@ pub(crate) fn attach(arguments: &AttachArguments) -> Result<ExitCode, Failure> {
 fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure> {
     let job = job_named(client, &arguments.job)?;
     let mut results = client.attach(job, JobOptions::new());
-    let mut output = Output::standard(arguments.format.format(), None);
+    let mut output = Results::standard(arguments.results, None);
     let (mut done, mut failed) = (0u64, 0u64);
     while let Some(next) = next(&mut results, &mut output)? {
         match next.event {
-            Event::Result { payload, .. } => written(output.push(&payload))?,
-            Event::Done { .. } => done += 1,
+            Event::Result { place, payload } => output.result(next.number, &place, &payload, None)?,
+            Event::Done { results } => {
+                done += 1;
+                output.done(next.number, results, None)?;
+            }
             Event::Failed { code, text, .. } => {
                 failed += 1;
+                output.failed(next.number, &code, &text, None)?;
                 say(format_args!("message {}: {code}: {}", next.number, visible(&text)));
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{CacheAction, CacheArguments};
 use crate::failure::{Failure, print};
-use crate::job::connect;
+use crate::job::connect_in;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ pub(crate) fn cache(arguments: &CacheArguments) -> Result<ExitCode, Failure> {
         }
         _ => Vec::new(),
     };
-    let client = connect(&arguments.node)?;
+    let client = connect_in(&arguments.session, &arguments.node)?;
     let cache = client.cache();
     match &arguments.action {
         CacheAction::Get { key } => {

@@ -1,10 +1,10 @@
 //! `pylm failed`: messages that took down every host, as a node has kept them.
 
-use crate::arguments::{FailedAction, FailedArguments, FailedChoice, FormatArguments};
+use crate::arguments::{FailedAction, FailedArguments, FailedChoice, ResultFormat};
 use crate::beginning::Beginning;
-use crate::failure::{Failure, print, say, written};
+use crate::failure::{Failure, print, say};
 use crate::job::connect;
-use crate::job::output::Output;
+use crate::job::results::Results;
 use crate::job::stream::Ending;
 use pylm_client::blocking::Client;
 use pylm_client::{Bytes, Event, JobOptions, codes};
@@ -39,7 +39,7 @@ pub(crate) fn failed(arguments: &FailedArguments) -> Result<ExitCode, Failure> {
     let ending = match &arguments.action {
         FailedAction::List { json } => list(&client, *json).map(|()| Ending::AllDone),
         FailedAction::Show { id, payload } => show(&client, id, *payload).map(|()| Ending::AllDone),
-        FailedAction::Retry { choice, format } => retry(&client, choice, format),
+        FailedAction::Retry { choice, results } => retry(&client, choice, *results),
         FailedAction::Drop { choice } => drop_chosen(&client, choice).map(|()| Ending::AllDone),
     };
     client.close();
@@ -87,10 +87,10 @@ fn show(client: &Client, id: &Beginning, only_payload: bool) -> Result<(), Failu
 const SHOWN: usize = 200;
 
 /// Runs messages again, as a job of this client, and has those dropped that are done.
-fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Result<Ending, Failure> {
-    let mut output = Output::standard(format.format(), None);
+fn retry(client: &Client, choice: &FailedChoice, format: ResultFormat) -> Result<Ending, Failure> {
+    let mut output = Results::standard(format, None);
     let mut ending = Ending::AllDone;
-    for message in chosen(client, choice)? {
+    for (number, message) in (0..).zip(chosen(client, choice)?) {
         let payload = payload(client, &message)?;
         let stages: Vec<_> = message.function.split(' ').skip(message.stage).collect();
         let options = JobOptions::new().pipeline(&*message.pipeline);
@@ -103,9 +103,13 @@ fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Re
         sender.finish();
         for next in results {
             match next?.event {
-                Event::Result { payload, .. } => written(output.push(&payload))?,
-                Event::Done { .. } => drop_one(client, &message)?,
+                Event::Result { place, payload } => output.result(number, &place, &payload, None)?,
+                Event::Done { results } => {
+                    output.done(number, results, None)?;
+                    drop_one(client, &message)?;
+                }
                 Event::Failed { code, text, .. } => {
+                    output.failed(number, &code, &text, None)?;
                     say(format_args!("{}: {code}: {}", message.id, visible(&text)));
                     ending = Ending::SomeFailed;
                     // It was kept anew.
@@ -116,7 +120,7 @@ fn retry(client: &Client, choice: &FailedChoice, format: &FormatArguments) -> Re
             }
         }
     }
-    written(output.flush())?;
+    output.flush()?;
     Ok(ending)
 }
 

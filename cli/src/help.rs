@@ -1,13 +1,24 @@
-//! The help of every command, as it is checked in under `cli/tests/help`: whoever changes a flag sees what users will.
+//! The help of every command, as it is checked in under `tests/help` of its package: whoever changes a flag sees what users will.
 //!
-//! `PYLM_WRITE_HELP=1 cargo test -p pylm-cli --lib help` writes the files anew.
+//! `PYLM_WRITE_HELP=1 cargo test -p pylm-cli -p pylmd --lib help` writes the files anew. The daemon's programs are tested by this file, too.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The width of the terminal for which it is wrapped.
 const WIDTH: usize = 100;
+
+/// The help of all commands of this package's programs, by their full names.
+fn all() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for mut command in crate::commands() {
+        command.build();
+        let name = command.get_name().to_owned();
+        pages(&mut command, &name, &mut all);
+    }
+    all
+}
 
 /// The help of a command and of those below it, by their full names.
 fn pages(command: &mut Command, name: &str, pages: &mut Vec<(String, String)>) {
@@ -26,19 +37,9 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help").join(format!("{name}.txt"))
 }
 
-/// The pages of the program and of all of its commands, by their names.
-fn all_pages() -> Vec<(String, String)> {
-    let mut command = crate::arguments::Arguments::command();
-    command.build();
-    let name = command.get_name().to_owned();
-    let mut all = Vec::new();
-    pages(&mut command, &name, &mut all);
-    all
-}
-
 #[test]
 fn help_is_what_is_checked_in() {
-    let all = all_pages();
+    let all = all();
     let is_writing = std::env::var_os("PYLM_WRITE_HELP").is_some();
     for (name, text) in &all {
         if is_writing {
@@ -57,9 +58,10 @@ fn help_is_what_is_checked_in() {
 
 #[test]
 fn help_says_one_thing_in_one_way() {
-    let all = all_pages();
-    for (name, text) in &all {
+    for (name, text) in &all() {
         assert!(!text.contains("be given"), "{name}: a flag can be repeated");
+        let braces = |line: &str| line.matches('{').count() == line.matches('}').count();
+        assert!(text.lines().all(braces), "{name}: what stands in braces is cut");
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "{name}: an example is longer than a line: {line}");
         }

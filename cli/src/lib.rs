@@ -71,6 +71,11 @@ pub fn run() -> ExitCode {
     }
 }
 
+#[cfg(test)]
+fn commands() -> [clap::Command; 1] {
+    [<Arguments as clap::CommandFactory>::command()]
+}
+
 /// Writes help or the version, or what is wrong with the command line.
 fn answer(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {

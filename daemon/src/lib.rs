@@ -7,9 +7,17 @@ mod control;
 mod crowd;
 mod gate;
 pub mod gateway;
+#[cfg(test)]
+#[path = "../../cli/src/help.rs"]
+mod help;
 pub mod host;
 pub mod logging;
 pub mod node;
 pub mod service;
 pub mod settings;
 pub mod supervisor;
+
+#[cfg(test)]
+fn commands() -> [clap::Command; 2] {
+    [node::command(), <host::options::WorkerOptions as clap::CommandFactory>::command()]
+}

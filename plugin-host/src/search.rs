@@ -3,9 +3,11 @@
 use std::env;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, LoadError};
+use pylm_protocol::nearest;
 
 /// Where a name was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Search {
             return if path.exists() {
                 Ok(path.to_owned())
             } else {
-                Err(not_found(path, &[path.to_owned()]))
+                Err(not_found(path, &[path.to_owned()], near_path(path).as_deref()))
             };
         }
         let is_file_name = path.extension() == Some(OsStr::new(DLL_SUFFIX.trim_start_matches('.')));
@@ -62,7 +64,14 @@ impl Search {
                 tried.push(candidate);
             }
         }
-        Err(not_found(path, &tried))
+        let names = tried.iter().filter_map(|path| path.parent()).flat_map(libraries);
+        let names: Vec<String> = if is_file_name {
+            names.collect()
+        } else {
+            names.filter_map(|file_name| bare_name(&file_name).map(str::to_owned)).collect()
+        };
+        let near = nearest(&name.to_string_lossy(), names.iter().map(String::as_str));
+        Err(not_found(path, &tried, near))
     }
 
     fn folders(&self) -> impl Iterator<Item = PathBuf> {
@@ -86,19 +95,41 @@ fn library_name(name: &OsStr) -> OsString {
     file_name
 }
 
-fn not_found(name: &Path, tried: &[PathBuf]) -> LoadError {
+/// What a library would be called where it is looked for by name.
+fn bare_name(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(DLL_PREFIX)?.strip_suffix(DLL_SUFFIX)
+}
+
+/// The files in a folder that have a library's ending.
+fn libraries(folder: &Path) -> impl Iterator<Item = String> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(DLL_SUFFIX))
+}
+
+/// The library beside a path where nothing is, by the path that was probably meant.
+fn near_path(path: &Path) -> Option<String> {
+    let names: Vec<String> = libraries(path.parent()?).collect();
+    let near = nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(near).display().to_string())
+}
+
+fn not_found(name: &Path, tried: &[PathBuf], near: Option<&str>) -> LoadError {
     let places: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
     let cause = match places.as_slice() {
         [] => "is not there, and there is no folder to look in".to_owned(),
         places => format!("is not there: tried {}", places.join(", ")),
     };
-    LoadError::new(Code::NotFound, name, cause, "give its path, or name its folder with --plugin-dir")
+    let remedy = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "give its path, or name its folder with --plugin-dir".to_owned(),
+    };
+    LoadError::new(Code::NotFound, name, cause, remedy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn touch(folder: &Path, file: &str) -> PathBuf {
         fs::create_dir_all(folder).unwrap();
@@ -146,6 +177,20 @@ mod tests {
             let place = root.path().join(folder).join("libnone.so");
             assert!(text.contains(&place.display().to_string()), "{text}");
         }
+    }
+
+    #[test]
+    fn the_error_names_the_nearest_plugin_as_it_was_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let search = search(root.path());
+        let beside = touch(&root.path().join("path2"), "libwordcount.so");
+        touch(&root.path().join("dir"), "libparallel.so");
+        let remedy = |name: &OsStr| search.find(name, Origin::Configuration).unwrap_err().remedy().to_owned();
+        assert_eq!(remedy(OsStr::new("wordcuont")), "did you mean `wordcount`?");
+        assert_eq!(remedy(OsStr::new("libwordcuont.so")), "did you mean `libwordcount.so`?");
+        let path = beside.with_file_name("libwordcuont.so");
+        assert_eq!(remedy(path.as_os_str()), format!("did you mean `{}`?", beside.display()));
+        assert!(remedy(OsStr::new("thumbnails")).starts_with("give its path"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The command line of `pylm bench`.
 
-use crate::arguments::{NodeArguments, Stages, stages};
+use crate::arguments::{NodeArguments, SessionArguments, Stages, stages};
 use clap::Args;
 use pylm_units::{ByteSize, TimeSpan};
 
@@ -46,4 +46,6 @@ pub(crate) struct BenchArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) session: SessionArguments,
 }

@@ -9,7 +9,7 @@ pub(crate) use arguments::BenchArguments;
 
 use crate::failure::{Failure, written};
 use crate::interrupt::Interrupts;
-use crate::job::{connect, stream};
+use crate::job::{connect_in, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use load::{Load, Running};
 use report::Report;
@@ -23,7 +23,9 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// Does what the arguments say.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<ExitCode, Failure> {
     let load = Load::new(arguments);
-    let clients = (0..load.clients).map(|_| connect(&arguments.node)).collect::<Result<Vec<_>, _>>()?;
+    let clients = (0..load.clients)
+        .map(|_| connect_in(&arguments.session, &arguments.node))
+        .collect::<Result<Vec<_>, _>>()?;
     if load.size as u64 > clients.first().map_or(u64::MAX, |client| client.max_message()) {
         return Err(Failure::Usage(
             "the node takes no messages of that --size; see its --max-message".into(),

@@ -3,6 +3,7 @@
 use super::calls;
 use super::finding::{Findings, Place};
 use super::model::{Cluster, Node, Origin, Source, Worker};
+use super::plan::MOST_HOSTS;
 use super::ports;
 use pylm_plugin_host::HookKind;
 use pylm_protocol::Name;
@@ -124,6 +125,11 @@ fn functions_of_worker(worker: &Worker, findings: &mut Findings) {
     let table = &worker.table;
     if table.has_gaps {
         return;
+    }
+    if table.number("count").is_some_and(|count| count > MOST_HOSTS) {
+        let cause = format!("one table is {MOST_HOSTS} worker hosts at most");
+        let remedy = "write a smaller count, or several tables; one host has a slot for each core";
+        findings.error("wrong-value", table.place_of("count"), cause, remedy);
     }
     if table.get("node").is_none() && table.get("http").is_none() {
         let remedy = "say which one with `node = \"NAME\"`";

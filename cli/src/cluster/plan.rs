@@ -18,7 +18,7 @@ const DRAIN_LIMIT: TimeSpan = TimeSpan::from_secs(30);
 const NODE_GRACE: Duration = Duration::from_secs(10);
 
 /// Worker hosts that one table can be.
-const MOST_HOSTS: u64 = 1_000;
+pub(crate) const MOST_HOSTS: u64 = 1_000;
 
 /// Keys of nodes and worker hosts that are not handed on as they stand.
 const RESOLVED: [&str; 8] = ["name", "from", "plugin", "plugin-dir", "set", "host", "log", "workers"];

@@ -289,6 +289,15 @@ fn functions_that_nobody_runs_are_found() {
 }
 
 #[test]
+fn more_worker_hosts_than_a_table_may_be_are_found() {
+    let cluster = |count: u32| format!("[node.a]\n[worker.w]\nnode = 'a'\nplugin = ['f']\ncount = {count}");
+    let found = "c:5: error: worker.w.count: one table is 1000 worker hosts at most; write a smaller count, or several \
+                 tables; one host has a slot for each core";
+    finds(&cluster(1_001), &[found]);
+    finds(&cluster(1_000), &[]);
+}
+
+#[test]
 fn plugins_that_are_not_there_and_settings_that_they_do_not_have_are_found() {
     finds(
         "plugin-dir = ['d']\n[node.a]\nworkers = 1\nplugin = ['f',\n 'nowhere', './x.so', 'fg']",

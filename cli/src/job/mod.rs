@@ -8,23 +8,31 @@ pub(crate) mod input;
 mod names;
 pub(crate) mod output;
 mod progress;
-mod results;
+pub(crate) mod results;
 mod split;
 pub(crate) mod stream;
 
-use crate::arguments::NodeArguments;
+use crate::arguments::{NodeArguments, SessionArguments};
 use crate::failure::Failure;
 use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 
 /// Connects to the node.
 pub(crate) fn connect(node: &NodeArguments) -> Result<Client, Failure> {
-    let options = ClientOptions::new(node.db.to_string())
+    Ok(Client::connect(options(node))?)
+}
+
+/// Connects to the node, as a part of a session.
+pub(crate) fn connect_in(session: &SessionArguments, node: &NodeArguments) -> Result<Client, Failure> {
+    Ok(Client::connect(match &session.session {
+        Some(session) => options(node).session(&**session),
+        None => options(node),
+    })?)
+}
+
+fn options(node: &NodeArguments) -> ClientOptions {
+    ClientOptions::new(node.db.to_string())
         .name("pylm")
         .software(concat!("pylm ", env!("CARGO_PKG_VERSION")))
-        .patience(node.wait.into());
-    Ok(Client::connect(match &node.session {
-        Some(session) => options.session(&**session),
-        None => options,
-    })?)
+        .patience(node.wait.into())
 }

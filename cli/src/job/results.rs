@@ -51,19 +51,26 @@ impl Plan {
 
     /// Begins to write, on the thread that does it.
     pub(crate) fn start(self, bar: Option<ProgressBar>) -> Results {
-        let standard = |format| Output::standard(format, bar);
-        match (self.folder, self.format) {
-            (Some(folder), _) => Results::Folder(folder),
-            (None, ResultFormat::Json) => Results::Json(standard(Format::Lines)),
-            (None, ResultFormat::Lines) => Results::Stream(standard(Format::Lines)),
-            (None, ResultFormat::Null) => Results::Stream(standard(Format::Null)),
-            (None, ResultFormat::Frames) => Results::Stream(standard(Format::Frames)),
-            (None, ResultFormat::Raw) => Results::Stream(standard(Format::EachFile)),
+        match self.folder {
+            Some(folder) => Results::Folder(folder),
+            None => Results::standard(self.format, bar),
         }
     }
 }
 
 impl Results {
+    /// On standard output.
+    pub(crate) fn standard(format: ResultFormat, bar: Option<ProgressBar>) -> Results {
+        let standard = |format| Output::standard(format, bar);
+        match format {
+            ResultFormat::Json => Results::Json(standard(Format::Lines)),
+            ResultFormat::Lines => Results::Stream(standard(Format::Lines)),
+            ResultFormat::Null => Results::Stream(standard(Format::Null)),
+            ResultFormat::Frames => Results::Stream(standard(Format::Frames)),
+            ResultFormat::Raw => Results::Stream(standard(Format::EachFile)),
+        }
+    }
+
     /// Whether it asks for the names of files.
     pub(crate) fn wants_names(&self) -> bool {
         !matches!(self, Results::Stream(_))

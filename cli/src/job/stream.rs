@@ -1,19 +1,17 @@
 //! A job as three threads: one reads and submits, one writes results, and this one waits for the end or a signal.
 
 use crate::arguments::{Format, Stages, StreamArguments};
-use crate::failure::{Failure, say, written};
+use crate::failure::{Failure, say};
 use crate::interrupt::Interrupts;
 use crate::job::apart::keep_apart;
 use crate::job::errors::Errors;
 use crate::job::input::Sources;
-use crate::job::output::Output;
 use crate::job::progress::{Counts, Progress};
 use crate::job::results::{Plan, Results};
 use crate::job::split::Piece;
 use indicatif::HumanCount;
 use pylm_client::blocking::{Client, JobResults, JobSender};
 use pylm_client::{Error, Event, JobOptions, Output as JobOutput};
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -228,28 +226,19 @@ fn submit(
 
 /// Writes results as they come, and what waits to be written whenever nothing more is at hand.
 fn write(mut results: JobResults, mut written: Results, shared: &Shared) -> Result<(), Failure> {
-    loop {
-        let next = match results.try_next()? {
-            Some(next) => next,
-            None => {
-                written.flush()?;
-                let Some(next) = results.next().transpose()? else { return Ok(()) };
-                next
-            }
-        };
+    while let Some(next) = next(&mut results, &mut written)? {
         take(next, &mut written, shared)?;
     }
+    Ok(())
 }
 
 /// The next output; before it is waited for, what was gathered is written.
-pub(crate) fn next<W: Write>(
-    results: &mut JobResults,
-    output: &mut Output<W>,
-) -> Result<Option<JobOutput>, Failure> {
+#[inline]
+pub(crate) fn next(results: &mut JobResults, written: &mut Results) -> Result<Option<JobOutput>, Failure> {
     if let Some(next) = results.try_next()? {
         return Ok(Some(next));
     }
-    written(output.flush())?;
+    written.flush()?;
     Ok(results.next().transpose()?)
 }
 

@@ -27,9 +27,9 @@ pub fn stack_size(text: &str) -> Result<ByteSize, String> {
     }
 }
 
-/// A worker host: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
+/// Hosts workers: runs the functions of plugins for a node, ours or a Python Master or Hub, or for callers over HTTP
 ///
-/// It is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
+/// A worker host is a small supervisor and a child that does the work, so that a child that is stuck or has crashed is replaced.
 /// SIGTERM lets it finish what is begun and give back the rest; a second one ends it at once.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -45,6 +45,9 @@ Examples:
   pylm-worker --http 127.0.0.1:8888 --plugin ./libshout.so
       a web worker, for whoever calls its functions over HTTP
 
+Lengths of time are written like 500ms, 5s, 2m or 1h, a number alone counts seconds; sizes like 100kB or 64MiB, a number alone \
+counts bytes.
+
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in \
 capitals. The flag wins, then the environment, then the file. Plugins are looked for by name in PYLMD_PLUGIN_PATH, too.
 
@@ -58,14 +61,14 @@ pub struct WorkerOptions {
     /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]
     pub http: Option<HttpAddress>,
-    /// A plugin: a path, a file name or a bare name; can be repeated: functions add up
+    /// A plugin whose functions this host runs: a path, a file name, or the bare name of one that is installed; can be repeated
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<PathBuf>,
     /// This host's name, in logs and for functions [default: worker-HOST-PID]
     #[arg(long, value_parser = Name::shown)]
     pub name: Option<Name>,
     /// How many messages are worked on at the same time [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub slots: Option<u16>,
     /// The stack of each thread that runs functions; what is not used of it takes no memory [default: 8MiB, or RUST_MIN_STACK
     /// where that is more]
@@ -89,7 +92,7 @@ pub struct WorkerOptions {
     /// meanwhile; only for machines with cores to spare; a number alone counts microseconds
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = TimeSpan::microseconds)]
     pub spin: TimeSpan,
-    /// Where plugins are looked for by name, first; can be repeated
+    /// Another folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub plugin_dir: Vec<PathBuf>,
     /// A setting of a plugin; can be repeated

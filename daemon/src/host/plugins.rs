@@ -3,6 +3,7 @@
 use super::options::PluginSetting;
 use crate::settings::{Origin, Origins};
 use pylm_plugin_host::{LoadError, PluginSet, Search};
+use pylm_protocol::nearest;
 use std::path::PathBuf;
 
 /// Why plugins cannot be used.
@@ -12,12 +13,12 @@ pub enum PluginsError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Something is set for a plugin that is not there.
-    #[error("--set {setting} is for a plugin that is not loaded; the plugins are: {loaded}")]
+    #[error("--set {setting} is for a plugin that is not loaded; {remedy}")]
     NoSuchPlugin {
         /// What was given.
         setting: PluginSetting,
-        /// The names of the plugins.
-        loaded: String,
+        /// The nearest plugin, or all of them.
+        remedy: String,
     },
 }
 
@@ -47,7 +48,12 @@ pub fn load(
     let is_loaded = |setting: &&PluginSetting| loaded.iter().any(|plugin| plugin.name() == setting.plugin);
     if let Some(setting) = settings.iter().find(|setting| !is_loaded(setting)) {
         let names: Vec<&str> = loaded.iter().map(|plugin| plugin.name()).collect();
-        return Err(PluginsError::NoSuchPlugin { setting: setting.clone(), loaded: names.join(", ") });
+        let remedy = match nearest(&setting.plugin, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "name it with --plugin".to_owned(),
+            None => format!("the plugins are: {}", names.join(", ")),
+        };
+        return Err(PluginsError::NoSuchPlugin { setting: setting.clone(), remedy });
     }
     Ok(PluginSet::new(loaded)?)
 }

@@ -96,7 +96,7 @@ impl Router {
                     self.emit(part.message, part.identity, place, held, part.part.body);
                 }
                 Some(_) => {
-                    let text = format!("nobody follows {name:?}; start a node with --from {name}=ADDRESS");
+                    let text = self.why_unfollowed(&name);
                     self.fail_part(&part, UNFOLLOWED, &text);
                 }
             }
@@ -105,6 +105,15 @@ impl Router {
         for message in returned {
             let settled = self.ledger.settle(message);
             self.settle(settled);
+        }
+    }
+
+    fn why_unfollowed(&self, topic: &str) -> String {
+        match nearest(topic, self.ledger.followed_topics().take(COMPARED)) {
+            Some(near) => {
+                format!("nobody follows {topic:?}, but somebody follows {near:?}; did you mean that?")
+            }
+            None => format!("nobody follows {topic:?}; start a node with --from {topic}=ADDRESS"),
         }
     }
 

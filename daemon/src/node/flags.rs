@@ -15,7 +15,7 @@ use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
 
 /// Hosts a node: takes messages from clients, has them scattered, worked on by worker hosts and gathered, and returns the
-/// results.
+/// results
 ///
 /// With nothing else said, it is a master named "server" on 127.0.0.1, with the ports of pylm's examples. Peers are given the
 /// address of --db only, and find the others through it.
@@ -39,16 +39,17 @@ Lengths of time are written like 500ms, 5s, 2m or 1h, a number alone counts seco
 counts bytes.
 
 Every flag can also stand in a TOML file (--config), under its long name, and in the environment, as PYLMD_ and the name in \
-capitals. The flag wins, then the environment, then the file.
+capitals. The flag wins, then the environment, then the file. Plugins are looked for by name in PYLMD_PLUGIN_PATH, too.
 
 Exit codes: 0 ended with nothing left, 1 failed or ended with messages under way, 2 wrong usage, configuration, plugin or \
 journal."
 )]
 pub struct Flags {
-    /// A plugin whose hooks the node runs, and --workers the functions: a path, a file name, or a bare name; can be repeated
+    /// A plugin whose hooks the node runs, and --workers or --inline the functions: a path, a file name, or the bare name of one that
+    /// is installed; can be repeated
     #[arg(long, value_name = "PLUGIN")]
     pub(super) plugin: Vec<PathBuf>,
-    /// A folder in which plugins are looked for; can be repeated
+    /// Another folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub(super) plugin_dir: Vec<PathBuf>,
     /// A setting of a plugin; can be repeated
@@ -73,7 +74,7 @@ pub struct Flags {
     /// Keep accepted messages, results that were not taken, and the cache in this folder, so that they survive a crash
     #[arg(long, value_name = "FOLDER")]
     pub(super) journal: Option<PathBuf>,
-    /// Read settings from this file
+    /// A TOML file with the values of these flags by their long names
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -102,7 +103,7 @@ pub struct Flags {
     #[arg(long, value_name = "FIRST-LAST", value_parser = peer_ports, help_heading = "Addresses")]
     peer_ports: Option<PeerPorts>,
 
-    /// The largest payload
+    /// The largest payload of a message that is taken
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::new(pylm_protocol::DEFAULT_MAX_MESSAGE), help_heading = "Bounds")]
     pub(super) max_message: ByteSize,
     /// The size of the cache; a full cache refuses, and never evicts

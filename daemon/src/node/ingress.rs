@@ -7,6 +7,7 @@ use super::pylm::clients::PylmStream;
 use super::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
+use pylm_protocol::nearest;
 use pylm_protocol::palm::{PalmFields, PalmMessage};
 use pylm_protocol::strings::KEY;
 use pylm_transport::{Frame, Frames};
@@ -209,7 +210,13 @@ impl Router {
         let name = &self.config.name;
         if self.config.inline && call.server != name && call.server != "_" {
             let called = call.server;
-            let text = format!("it calls {called:?}, and this is {name:?}, which runs functions itself");
+            let right = format!("{name}.{}", call.function);
+            let remedy = match nearest(called, [name.as_str()]) {
+                Some(_) => format!("did you mean {right:?}?"),
+                None => format!("call {right:?}, or the node that is meant"),
+            };
+            let text =
+                format!("it calls {called:?}, and this is {name:?}, which runs functions itself; {remedy}");
             return Err((WRONG_SERVER, text));
         }
         Ok(call.function)

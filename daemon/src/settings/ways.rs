@@ -25,7 +25,7 @@ fn samples(arg: &Arg) -> [String; 3] {
         "URL" => of("http://127.0.0.1:900#/"),
         "NAME" | "PLUGIN" | "FOLDER" | "FILE" => of("name#"),
         "FILTER" => of("target#=info"),
-        "N" | "SLOTS" => of("#"),
+        "N" => of("#"),
         "TIME" => of("#s"),
         "SIZE" => of("#MiB"),
         other => panic!("--{} takes {other:?}, of which this test knows no sample", arg.get_id()),

@@ -250,7 +250,15 @@ impl Ledger {
 
     /// The names of the functions that hosts offer.
     pub fn offered_functions(&self) -> impl Iterator<Item = &str> {
-        let offered = |function: &&Function| !function.hosts.is_empty() && !function.is_follower();
-        self.functions.iter().map(|(_, function)| function).filter(offered).map(Function::name)
+        self.offered().filter(|function| !function.is_follower()).map(Function::name)
+    }
+
+    /// The topics that somebody follows.
+    pub fn followed_topics(&self) -> impl Iterator<Item = &str> {
+        self.offered().filter(|function| function.is_follower()).map(Function::name)
+    }
+
+    fn offered(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().map(|(_, function)| function).filter(|function| !function.hosts.is_empty())
     }
 }
