@@ -172,7 +172,7 @@ fn who_attaches_gets_what_a_killed_client_has_still_to_get_also_after_the_node_w
     // What it has taken, and not acknowledged when it was killed, comes once more.
     assert!((200 - had..=200).contains(&rest) && rest < 200, "{rest} after {had}");
     let (code, text) = node.pylm(&["attach", &job]);
-    assert!(code == Some(1) && text.contains("no open job"), "{text}");
+    assert!(code == Some(1) && text.contains("no such job"), "{text}");
     drop(host);
     node.end(PATIENCE);
 }
