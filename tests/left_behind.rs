@@ -7,12 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pylm_client::{Error, Event, JobOptions, codes};
+use pylm_protocol::palm::PalmMessage;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::pylm;
 use pylm_tests::waiting::wait_until;
+use pylm_transport::{Context, Frame, Options, SocketKind};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -103,6 +105,40 @@ fn a_poison_message_is_kept_over_a_crash_shown_run_again_and_dropped() {
     let client = node.client();
     assert!(matches!(client.cache().set("failed/mine", "x"), Err(Error::CacheRefused(_))));
     node.end(PATIENCE);
+}
+
+#[test]
+fn a_kept_message_of_a_stage_below_zero_is_listed_shown_and_run_again() {
+    let _limit = limit();
+    let folder = TempDir::new().unwrap();
+    let node = Node::start(&["--max-attempts", "1"]);
+    let _hosts = ["host1", "host2", "host3"].map(|name| host_named(&node, name));
+    // Twice a suspect, once alone.
+    let poison = format!("3 {}", folder.path().join("cured").display());
+    // pylm's field is signed, and its workers take a function that stands alone for every stage.
+    let palm = PalmMessage {
+        pipeline: "p",
+        client: "c",
+        stage: -1,
+        function: "server.crash",
+        payload: poison.as_bytes(),
+        ..PalmMessage::default()
+    };
+    let options = Options { linger: PATIENCE, ..Options::default() };
+    let context = Context::new().unwrap();
+    let push = context.socket(SocketKind::Push, &options).unwrap();
+    push.connect(&node.pull).unwrap();
+    assert!(push.wait_writable(Some(PATIENCE)).unwrap());
+    push.send(&mut vec![Frame::from_vec(palm.encode())]).unwrap();
+
+    wait_until("it is kept", || ids_of_failed(&node).len() == 1);
+    let (code, text) = node.pylm(&["failed", "list"]);
+    assert!(code == Some(0) && text.contains("server.crash"), "{text}");
+    let (_, text) = node.pylm(&["failed", "show", &ids_of_failed(&node)[0]]);
+    assert!(text.lines().any(|line| line == "stage     -1"), "{text}");
+    let (code, text) = node.pylm(&["failed", "retry", "--all"]);
+    assert_eq!((code, &*text), (Some(0), "survived after 3"));
+    assert!(ids_of_failed(&node).is_empty());
 }
 
 #[test]

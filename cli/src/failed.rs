@@ -8,30 +8,12 @@ use crate::job::results::Results;
 use crate::job::stream::Ending;
 use pylm_client::blocking::Client;
 use pylm_client::{Bytes, Event, JobOptions, codes};
+use pylm_protocol::palm::Call;
 use pylm_protocol::{visible, visible_lines};
-use serde::{Deserialize, Serialize};
+use pylm_status::{FAILED_KEY, FailedMessage};
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The cache key of the list.
-const LIST: &str = "failed";
-
-/// What a node tells of one.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct FailedMessage {
-    id: String,
-    function: String,
-    stage: usize,
-    pipeline: String,
-    client: String,
-    cache: String,
-    code: String,
-    text: String,
-    at: u64,
-    bytes: u64,
-}
 
 /// Does what the arguments say.
 pub(crate) fn failed(arguments: &FailedArguments) -> Result<ExitCode, Failure> {
@@ -92,9 +74,10 @@ fn retry(client: &Client, choice: &FailedChoice, format: ResultFormat) -> Result
     let mut ending = Ending::AllDone;
     for (number, message) in (0..).zip(chosen(client, choice)?) {
         let payload = payload(client, &message)?;
-        let stages: Vec<_> = message.function.split(' ').skip(message.stage).collect();
+        let calls = Call::from_stage(&message.function, message.stage);
+        let calls = calls.ok_or_else(|| no_such_stage(&message))?;
         let options = JobOptions::new().pipeline(&*message.pipeline);
-        let (sender, results) = client.job(&stages.join(" "), options);
+        let (sender, results) = client.job(calls, options);
         if message.cache.is_empty() {
             sender.send(payload)?
         } else {
@@ -124,6 +107,11 @@ fn retry(client: &Client, choice: &FailedChoice, format: ResultFormat) -> Result
     Ok(ending)
 }
 
+fn no_such_stage(FailedMessage { id, function, stage, .. }: &FailedMessage) -> Failure {
+    let text = format!("{id} cannot be run again: {function:?} has no stage {stage}; see `pylm failed show`");
+    Failure::Running(text)
+}
+
 fn drop_chosen(client: &Client, choice: &FailedChoice) -> Result<(), Failure> {
     chosen(client, choice)?.iter().try_for_each(|message| drop_one(client, message))
 }
@@ -134,12 +122,12 @@ fn drop_one(client: &Client, message: &FailedMessage) -> Result<(), Failure> {
 }
 
 fn key(message: &FailedMessage) -> String {
-    format!("{LIST}/{}", message.id)
+    format!("{FAILED_KEY}/{}", message.id)
 }
 
 /// Those that the node has.
 fn kept(client: &Client) -> Result<Vec<FailedMessage>, Failure> {
-    let value = client.cache().get(LIST)?.unwrap_or_default();
+    let value = client.cache().get(FAILED_KEY)?.unwrap_or_default();
     serde_json::from_slice(&value)
         .map_err(|error| Failure::Running(format!("what the node has kept is not understood: {error}")))
 }
@@ -148,8 +136,8 @@ fn kept(client: &Client) -> Result<Vec<FailedMessage>, Failure> {
 fn payload(client: &Client, message: &FailedMessage) -> Result<Bytes, Failure> {
     let value = client.cache().get(&key(message))?;
     let value = value.ok_or_else(|| Failure::Running(format!("{} was dropped meanwhile", message.id)))?;
-    let line = value.iter().position(|&byte| byte == b'\n').unwrap_or(value.len());
-    Ok(value.slice((line + 1).min(value.len())..))
+    let (_, begin) = FailedMessage::split(&value);
+    Ok(value.slice(begin..))
 }
 
 fn chosen(client: &Client, choice: &FailedChoice) -> Result<Vec<FailedMessage>, Failure> {

@@ -226,14 +226,20 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// The entry at `stage` of a field of several entries; a single entry stands for every stage, as in pylm's workers.
     pub fn of(functions: &'a str, stage: i64) -> Option<Self> {
-        let mut entries = functions.split(' ');
-        let entry = if functions.contains(' ') {
-            usize::try_from(stage).ok().and_then(|stage| entries.nth(stage))
-        } else {
-            entries.next()
-        };
+        let entry = Self::from_stage(functions, stage)?.split(' ').next();
         let (server, function) = entry?.split_once('.')?;
         (!function.is_empty()).then_some(Call { server, function })
+    }
+
+    /// The same entry, and those behind it: what is still to be called from there on.
+    pub fn from_stage(functions: &'a str, stage: i64) -> Option<&'a str> {
+        if !functions.contains(' ') {
+            return Some(functions);
+        }
+        match usize::try_from(stage).ok()?.checked_sub(1) {
+            None => Some(functions),
+            Some(last) => functions.match_indices(' ').nth(last).map(|(space, _)| &functions[space + 1..]),
+        }
     }
 }
 
@@ -348,5 +354,16 @@ mod tests {
         assert_eq!(call("f", 0), None);
         assert_eq!(call("server.", 0), None);
         assert_eq!(call("", 0), None);
+    }
+
+    #[test]
+    fn what_is_still_to_be_called_begins_with_the_entry_at_the_stage() {
+        assert_eq!(Call::from_stage("server.f", -1), Some("server.f"));
+        assert_eq!(Call::from_stage("server.f", 3), Some("server.f"));
+        assert_eq!(Call::from_stage("a.f b.g c.h", 0), Some("a.f b.g c.h"));
+        assert_eq!(Call::from_stage("a.f b.g c.h", 1), Some("b.g c.h"));
+        assert_eq!(Call::from_stage("a.f b.g c.h", 2), Some("c.h"));
+        assert_eq!(Call::from_stage("a.f b.g c.h", 3), None);
+        assert_eq!(Call::from_stage("a.f b.g c.h", -1), None);
     }
 }

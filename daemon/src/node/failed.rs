@@ -4,40 +4,12 @@ use super::ledger::{Part, PartOf};
 use super::router::Router;
 use bytes::Bytes;
 use pylm_journal::Record;
-use serde::{Deserialize, Serialize};
+use pylm_status::{FAILED_KEY, FailedMessage};
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The reserved key of the cache whose value lists them; the key of one is this, a slash and its id.
-pub const FAILED_KEY: &str = "failed";
-
 /// How many are kept.
 const MOST: usize = 1_000;
-
-/// What is told of such a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedMessage {
-    /// Names it: its job, its number there, and which part of it.
-    id: String,
-    /// What it calls.
-    function: String,
-    /// The stage of the call that failed.
-    stage: i64,
-    /// The `pipeline` field.
-    pipeline: String,
-    /// The `client` field.
-    client: String,
-    /// Its cache key; empty where it was given none.
-    cache: String,
-    /// One of the protocol's codes.
-    code: String,
-    /// What happened, for people.
-    text: String,
-    /// When, in milliseconds since 1970.
-    at: u64,
-    /// The size of its payload.
-    bytes: u64,
-}
 
 /// Those that are kept, the oldest first, bounded in number and in bytes.
 #[derive(Debug)]
@@ -68,8 +40,8 @@ impl Kept {
 
     /// Takes one back from the form in which it is told.
     fn read(told: Bytes) -> serde_json::Result<Self> {
-        let end = told.iter().position(|&byte| byte == b'\n').unwrap_or(told.len());
-        Ok(Kept { message: serde_json::from_slice(&told[..end])?, told })
+        let (line, _) = FailedMessage::split(&told);
+        Ok(Kept { message: serde_json::from_slice(line)?, told })
     }
 
     fn bytes(&self) -> u64 {
@@ -207,14 +179,9 @@ mod tests {
         FailedMessage {
             id: id.into(),
             function: "server.f".into(),
-            stage: 0,
-            pipeline: "p".into(),
-            client: "c".into(),
-            cache: String::new(),
             code: "lost".into(),
             text: "why".into(),
-            at: 0,
-            bytes: 0,
+            ..FailedMessage::default()
         }
     }
 

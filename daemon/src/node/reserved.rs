@@ -5,13 +5,14 @@
 
 use super::cache::CacheError;
 use super::egress::Client;
-use super::failed::{FAILED_KEY, is_failed_key};
+use super::failed::is_failed_key;
 use super::ledger::JobKey;
 use super::router::Router;
 use super::snapshot::STATUS_KEY;
 use bytes::Bytes;
 use pylm_journal as journal;
 use pylm_protocol::Record;
+use pylm_status::FAILED_KEY;
 use std::time::Instant;
 use uuid::Uuid;
 
