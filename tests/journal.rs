@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use memchr::memmem::find;
 use pylm_client::Error;
 use pylm_tests::checked_job::{CheckedJob, RunningJob};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
-use pylm_tests::process::Process;
+use pylm_tests::process::{Plan, Process};
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::waiting::wait_until;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(40);
 /// All of them fit into a job's window.
 const COUNT: u64 = 4_000;
+/// As many are given at once.
+const PART: usize = 1_000;
 
 fn limit() -> Deadline {
     // The first test also builds the programs.
@@ -65,10 +68,8 @@ impl Folder {
     #[track_caller]
     fn wait_for(&self, bytes: &[u8]) {
         wait_until("the bytes are in the journal", || {
-            self.segments().iter().any(|segment| {
-                let content = fs::read(segment).unwrap_or_default();
-                content.windows(bytes.len()).any(|window| window == bytes)
-            })
+            let has = |segment: &PathBuf| find(&fs::read(segment).unwrap_or_default(), bytes).is_some();
+            self.segments().iter().any(has)
         });
     }
 
@@ -338,50 +339,92 @@ fn a_second_node_does_not_take_the_journal_of_the_first() {
     node.end(END);
 }
 
+/// A `pylm job` that was killed with its node when a folder's journal had four parts of its messages, and two values behind them, and
+/// nobody had offered the function; `damaged` is done to what is left.
+struct Abandoned {
+    messages: Vec<String>,
+    node: Node,
+    _host: WorkerHost,
+}
+
+fn pylm(arguments: &[&str]) -> Plan {
+    Process::plan("pylm", programs(Profile::Debug).program("pylm")).args(arguments)
+}
+
+impl Abandoned {
+    fn new(folder: &Folder, damaged: impl FnOnce(&Path)) -> Self {
+        let mut node = folder.start();
+        let mut client = pylm(&["job", "--db", &*node.db, "server.echo"]).start();
+        let messages: Vec<_> = (0..COUNT).map(|number| format!("message {number:06} of many")).collect();
+        // What is written together is lost together.
+        for part in messages.chunks(PART) {
+            client.write_stdin((part.join("\n") + "\n").as_bytes());
+            folder.wait_for(part.last().unwrap().as_bytes());
+        }
+        // What is damaged at the very end is a write that was not finished: only later ones show that it was on disk.
+        for value in ["the first value behind it", "the second value behind it"] {
+            assert!(
+                pylm(&["cache", "set", value, value, "--db", &*node.db]).start().wait(PATIENCE).success()
+            );
+            folder.wait_for(value.as_bytes());
+        }
+        client.kill();
+        node.process.kill();
+        damaged(&folder.segments()[0]);
+        node = folder.start_again(&node);
+        node.process.wait_for_line("are damaged", PATIENCE);
+        let host = host(&node);
+        Abandoned { messages, node, _host: host }
+    }
+
+    /// What `pylm attach` says of the job, and its exit code.
+    fn attach(&self) -> (Option<i32>, Process) {
+        let mut jobs = pylm(&["jobs", "--json", "--db", &*self.node.db]).start();
+        assert!(jobs.wait(PATIENCE).success());
+        let jobs: serde_json::Value = serde_json::from_str(&jobs.stdout_lines().concat()).unwrap();
+        let job = jobs[0]["identity"].as_str().unwrap();
+        let mut attach = pylm(&["attach", job, "--db", &*self.node.db]).start();
+        (attach.wait(PATIENCE).code(), attach)
+    }
+}
+
 #[test]
 fn what_damage_has_taken_is_told_to_whoever_attaches() {
     let _limit = limit();
     let folder = Folder::new();
-    let mut node = folder.start();
-    let pylm = |arguments: &[&str]| {
-        let program = programs(Profile::Debug).program("pylm");
-        Process::plan("pylm", program).args(arguments)
-    };
-    let mut client = pylm(&["job", "--db", &*node.db, "server.echo"]).start();
-    let lines: String = (0..COUNT).map(|number| format!("message {number:06} of many\n")).collect();
-    let all: Vec<&str> = lines.split_inclusive('\n').collect();
-    // Nobody offers the function yet. What is written together is lost together: one of the four parts will be.
-    for part in all.chunks(COUNT as usize / 4) {
-        client.write_stdin(part.concat().as_bytes());
-        folder.wait_for(part.last().unwrap().trim().as_bytes());
-    }
-    // What is damaged at the very end is a write that was not finished: only later ones show that it was on disk.
-    for value in ["the first value behind it", "the second value behind it"] {
-        assert!(pylm(&["cache", "set", value, value, "--db", &*node.db]).start().wait(PATIENCE).success());
-        folder.wait_for(value.as_bytes());
-    }
-    client.kill();
-    node.process.kill();
-    damage(&folder.segments()[0], 2);
-
-    node = folder.start_again(&node);
-    node.process.wait_for_line("are damaged", PATIENCE);
-    let _host = host(&node);
-    let mut jobs = pylm(&["jobs", "--json", "--db", &*node.db]).start();
-    assert!(jobs.wait(PATIENCE).success());
-    let jobs: serde_json::Value = serde_json::from_str(&jobs.stdout_lines().concat()).unwrap();
-    let job = jobs[0]["identity"].as_str().unwrap();
-    let mut attach = pylm(&["attach", job, "--db", &*node.db]).start();
-    assert_eq!(attach.wait(PATIENCE).code(), Some(3));
+    let abandoned = Abandoned::new(&folder, |segment| damage(segment, 2));
+    let (code, attach) = abandoned.attach();
+    assert_eq!(code, Some(3));
     let results: HashSet<String> = attach.stdout_lines().into_iter().collect();
     let lost: HashSet<String> = attach
         .stderr_lines()
         .iter()
         .filter_map(|line| line.strip_prefix("pylm: message ")?.split_once(": lost: "))
-        .map(|(number, _)| format!("message {:06} of many", number.parse::<u64>().unwrap()))
+        .map(|(number, _)| abandoned.messages[number.parse::<usize>().unwrap()].clone())
         .collect();
     assert!(!lost.is_empty() && lost.is_disjoint(&results));
     assert_eq!(results.len() + lost.len(), COUNT as usize);
-    assert!(lines.lines().all(|line| results.contains(line) || lost.contains(line)));
-    node.end(END);
+    assert!(abandoned.messages.iter().all(|message| results.contains(message) || lost.contains(message)));
+    abandoned.node.end(END);
+}
+
+#[test]
+fn that_damage_may_have_taken_what_nobody_can_name_is_told_to_whoever_attaches() {
+    let _limit = limit();
+    let folder = Folder::new();
+    // All but the first part: nothing that is left tells that there was more.
+    let abandoned = Abandoned::new(&folder, |segment| {
+        let mut content = fs::read(segment).unwrap();
+        let place = |message| find(&content, message).unwrap();
+        let (first, last) = (place(b"message 001000 of many"), place(b"message 003999 of many"));
+        content[first..last].fill(0xFF);
+        fs::write(segment, content).unwrap();
+    });
+    let (code, attach) = abandoned.attach();
+    assert_eq!(code, Some(1));
+    attach.wait_for_line("the node's journal was damaged: more messages", PATIENCE);
+    let mut results = attach.stdout_lines();
+    results.sort_unstable();
+    assert_eq!(results, abandoned.messages[..PART]);
+    abandoned.node.end(END);
 }

@@ -24,7 +24,12 @@ fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure>
     let mut results = client.attach(job, JobOptions::new());
     let mut output = Results::standard(arguments.results, None);
     let (mut done, mut failed) = (0u64, 0u64);
-    while let Some(next) = next(&mut results, &mut output)? {
+    let ended = loop {
+        let next = match next(&mut results, &mut output) {
+            Ok(Some(next)) => next,
+            Ok(None) => break Ok(()),
+            Err(failure) => break Err(failure),
+        };
         match next.event {
             Event::Result { place, payload } => output.result(next.number, &place, &payload, None)?,
             Event::Done { results } => {
@@ -37,10 +42,10 @@ fn take(client: &Client, arguments: &AttachArguments) -> Result<Ending, Failure>
                 say(format_args!("message {}: {code}: {}", next.number, visible(&text)));
             }
         }
+    };
+    if failed > 0 {
+        say(format_args!("{failed} of {} messages failed", done + failed));
     }
-    if failed == 0 {
-        return Ok(Ending::AllDone);
-    }
-    say(format_args!("{failed} of {} messages failed", done + failed));
-    Ok(Ending::SomeFailed)
+    ended?;
+    Ok(if failed == 0 { Ending::AllDone } else { Ending::SomeFailed })
 }

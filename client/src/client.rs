@@ -115,7 +115,8 @@ impl Client {
     /// ended for that client, under their numbers. Of `options`, the output window counts. Dropping the results leaves the
     /// job to whoever attaches next; [`cancel`](JobResults::cancel) cancels it.
     ///
-    /// A message that fails is not given back, as only the client that submitted it has it.
+    /// A message that fails is not given back, as only the client that submitted it has it. Where the node may have lost messages that
+    /// it cannot name, the last that the results give is [`Error::JobIncomplete`](crate::Error::JobIncomplete).
     pub fn attach(&self, job: Uuid, options: JobOptions) -> JobResults {
         let terms = JobTerms {
             identity: job,

@@ -65,6 +65,11 @@ pub enum Error {
     /// The client of the job that is to be attached to is there.
     #[error("the client of the job is still connected, and gets its results itself; cancel or end it first")]
     JobInUse,
+    /// What is left of the job that was attached to has been taken, and is perhaps not all of it.
+    #[error(
+        "the node's journal was damaged: more messages of the job than are told of may be lost; send again those without results"
+    )]
+    JobIncomplete,
     /// The payload is larger than the node takes. It was not submitted, and has no number.
     #[error(
         "the payload has {size} bytes, and the node takes {limit}; split it, or raise the node's --max-message"

@@ -7,7 +7,6 @@ use crate::pipe::Pipe;
 use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
-use pylm_protocol::JobState;
 use pylm_protocol::link::{Backoff, largest_frame};
 use pylm_transport::{Context, Poller};
 use std::collections::{BTreeMap, BTreeSet};
@@ -291,11 +290,7 @@ impl ClientThread {
                 }
                 deliver(job, pipe);
                 if is_over {
-                    pipe.close_outbox(match job.refused() {
-                        None => Ok(()),
-                        Some(JobState::InUse) => Err(Error::JobInUse),
-                        Some(_) => Err(Error::NoSuchJob),
-                    });
+                    pipe.close_outbox(job.outcome());
                     self.pipes.remove(&number);
                 }
             }

@@ -17,7 +17,7 @@ pub struct JobHeader {
     pub function: Box<str>,
     /// The step within a pipelined call.
     pub stage: i64,
-    /// The bits of Open's `flags`.
+    /// Bits: [`DAMAGED`](Self::DAMAGED).
     pub flags: u64,
     /// How many outputs the client takes beyond those it has acknowledged.
     pub window: u64,
@@ -33,6 +33,16 @@ pub struct JobHeader {
     pub max_message: u64,
     /// When all of its messages are to have ended, in milliseconds since 1970; 0: no limit.
     pub deadline: u64,
+}
+
+impl JobHeader {
+    /// A journal that had this job was damaged, and its client has not submitted again what it misses.
+    pub const DAMAGED: u64 = 2;
+
+    /// Whether that is so.
+    pub fn is_damaged(&self) -> bool {
+        self.flags & Self::DAMAGED != 0
+    }
 }
 
 /// What an output of a job is.

@@ -4,7 +4,7 @@ use crate::damage::Damage;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::record::{JobHeader, Output, Record};
-use crate::replay::Replay;
+use crate::replay::{Losses, Replay};
 use bytes::Bytes;
 use pylm_protocol::codes;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -52,6 +52,8 @@ pub struct RecoveredJob {
     pub cancelled: bool,
     /// Numbers of messages that were accepted, and of which damage has left neither the message nor an end.
     pub lost: Vec<Range<u64>>,
+    /// Damage may have taken other messages of it, which nobody can name.
+    pub incomplete: bool,
 }
 
 /// What a journal has of a node's last runs.
@@ -67,7 +69,10 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// How many records are missing that were durable once.
     pub lost: u64,
-    /// To be written, so that it stays so: where messages run again, and ends that became failures because results of theirs are lost.
+    /// Something is missing that was durable once.
+    pub damaged: bool,
+    /// To be written, so that it stays so: where messages run again, ends that became failures because results of theirs are lost, and jobs that
+    /// may have lost something, which cannot be seen any more once the damaged segment is gone.
     pub(crate) mended: Vec<Record>,
 }
 
@@ -81,6 +86,7 @@ impl Recovered {
         let reruns = replay.index.begin_run();
         let jobs = replay.index.jobs.iter().map(|(&identity, job)| {
             let header = JobHeader { identity, ..JobHeader::default() };
+            let Losses { named, others } = replay.losses(identity, job);
             let empty = RecoveredJob {
                 header,
                 messages: BTreeMap::new(),
@@ -89,11 +95,8 @@ impl Recovered {
                 next_number: job.next_number,
                 finished: job.finished.map(|finished| finished.0),
                 cancelled: job.cancelled.is_some(),
-                lost: match job.cancelled {
-                    None => replay
-                        .lost_messages(identity, job.next_number.max(job.finished.map_or(0, |told| told.0))),
-                    Some(_) => Vec::new(),
-                },
+                lost: named,
+                incomplete: others,
             };
             (identity, empty)
         });
@@ -103,12 +106,14 @@ impl Recovered {
             cache: HashMap::new(),
             damage: replay.damage.clone(),
             lost: replay.lost,
+            damaged: replay.is_damaged(),
             mended: reruns,
         };
         replay.visit(|record| {
             recovered.take(record);
             Ok(())
         })?;
+        recovered.mark_damaged();
         for (identity, job) in &replay.index.jobs {
             let broken: HashSet<u64> = job.broken().into_iter().collect();
             if let Some(job) = recovered.jobs.get_mut(identity).filter(|_| !broken.is_empty()) {
@@ -132,6 +137,18 @@ impl Recovered {
             }
         }
         Ok(recovered)
+    }
+
+    /// That something may be missing of a job is told as long as its client has not come back, over further starts too.
+    fn mark_damaged(&mut self) {
+        for job in self.jobs.values_mut().filter(|job| !job.cancelled) {
+            if job.header.is_damaged() {
+                job.incomplete = true;
+            } else if self.damaged {
+                let flags = job.header.flags | JobHeader::DAMAGED;
+                self.mended.push(Record::JobOpened(Box::new(JobHeader { flags, ..job.header.clone() })));
+            }
+        }
     }
 
     fn take(&mut self, record: Record) {

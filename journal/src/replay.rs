@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::frame::{Frame, Kind};
 use crate::index::{Index, Slot};
-use crate::job::Shape;
+use crate::job::{Job, Shape};
 use crate::numbers::Numbers;
 use crate::record::Record;
 use crate::scan::{Item, Scan, Unreadable};
@@ -34,6 +34,15 @@ struct Seen {
     numbers: Numbers,
 }
 
+/// What damage has taken of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// Messages that were accepted, and of which nothing is left.
+    pub(crate) named: Vec<Range<u64>>,
+    /// There may be others, which nobody can name.
+    pub(crate) others: bool,
+}
+
 /// What reading a journal has shown.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
@@ -52,6 +61,8 @@ pub(crate) struct Replay {
     pending: Vec<(u64, Frame)>,
     /// Where the hole is that they are behind of.
     hole: Option<u64>,
+    /// Whole segments could not be read: what is lost is more than is counted.
+    unread: bool,
 }
 
 impl Replay {
@@ -70,6 +81,7 @@ impl Replay {
                     let length = path.metadata().map_or(0, |metadata| metadata.len());
                     replay.damage.push(Damage { file: path.clone(), offset: 0, bytes: length, tail: false });
                     replay.add(number, path, length);
+                    replay.unread = true;
                     scans.push(u64::MAX);
                 }
                 Err(Unreadable::Version(version)) => return Err(Error::Version { file: path, version }),
@@ -197,20 +209,33 @@ impl Replay {
         self.seen.entry(*job).or_insert_with(seen).numbers.insert(*number);
     }
 
-    /// The messages of a job, with numbers below `next`, that were accepted, and of which nothing is left. Each has cost a record.
-    pub(crate) fn lost_messages(&self, job: Uuid, next: u64) -> Vec<Range<u64>> {
+    /// Whether anything is missing that was durable.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.lost > 0 || self.damage.iter().any(|damage| !damage.tail)
+    }
+
+    /// What is lost of a job. Each message of which nothing is left has cost a record.
+    pub(crate) fn losses(&self, identity: Uuid, job: &Job) -> Losses {
+        if !self.is_damaged() || job.cancelled.is_some() {
+            return Losses::default();
+        }
+        let count = job.finished.map(|told| told.0);
+        let next = job.next_number.max(count.unwrap_or_default());
         let mut left = self.lost;
-        let mut missing = match self.seen.get(&job) {
-            _ if left == 0 => return Vec::new(),
+        let mut named = match self.seen.get(&identity) {
             Some(seen) => seen.numbers.missing(seen.first..next),
             None => iter::once(next.saturating_sub(left)..next).collect(),
         };
-        missing.retain_mut(|range| {
+        let length = |ranges: &[Range<u64>]| ranges.iter().map(|range| range.end - range.start).sum::<u64>();
+        let missing = length(&named);
+        named.retain_mut(|range| {
             range.end = range.end.min(range.start.saturating_add(left));
             left -= range.end - range.start;
             !range.is_empty()
         });
-        missing
+        // Behind the last that is known there is nothing where the client has told how many there are, or all that is lost has a name.
+        let others = self.unread || missing > self.lost || (count.is_none() && left > 0);
+        Losses { named, others }
     }
 
     /// The end of the journal: what stands behind a hole, and was never durable, does not count.

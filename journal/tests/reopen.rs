@@ -152,12 +152,47 @@ fn of_messages_that_damage_has_taken_the_numbers_are_known() {
                 job.messages.contains_key(number) || kept.contains(number) || lost.contains(number)
             };
             let was_cut = recovered.damage.iter().all(|damage| damage.tail);
-            assert!(was_cut || (20..COUNT).all(|number| is_told(&number)), "{place}: {:?}", recovered.damage);
+            let all_told = (20..COUNT).all(|number| is_told(&number));
+            assert!(was_cut || all_told, "{place}: {:?}", recovered.damage);
+            // The client has told how many there are.
+            assert!(job.finished.is_none() || !job.incomplete, "{place}");
             found += lost.len();
         }
         fs::write(&segment, &bytes).unwrap();
     }
     assert!(found > 0);
+}
+
+#[test]
+fn a_job_that_may_have_lost_what_nobody_can_name_is_known_also_when_the_damage_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = || Record::JobOpened(Box::new(JobHeader { identity: identity(1), ..JobHeader::default() }));
+    // Each opening begins a frame.
+    written(folder.path(), vec![job(), accepted(0), other()]);
+    let finished = vec![Record::Finished { job: identity(1), count: 0 }];
+    for records in [finished, vec![accepted(1)], vec![], vec![]] {
+        written(folder.path(), records);
+    }
+    let is_incomplete = |recovered: &Recovered, number| recovered.jobs[&identity(number)].incomplete;
+    let whole = Recovered::read(folder.path()).unwrap();
+    assert!(!whole.damaged && !is_incomplete(&whole, 0));
+
+    let place = |segment: &PathBuf| memchr::memmem::find(&fs::read(segment).unwrap(), &[1; 200]);
+    let segment = segments(folder.path()).into_iter().find(|segment| place(segment).is_some()).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[place(&segment).unwrap()] ^= 0xff;
+    fs::write(&segment, &bytes).unwrap();
+    let damaged = Recovered::read(folder.path()).unwrap();
+    assert_eq!(damaged.lost, 2, "the message, and that the node had started");
+    assert!(damaged.damaged && damaged.jobs[&identity(0)].lost.is_empty());
+    assert!(is_incomplete(&damaged, 0) && !is_incomplete(&damaged, 1));
+    written(folder.path(), vec![]);
+    // What tells of it stands behind, and goes on without the damage.
+    let again = Recovered::read(folder.path()).unwrap();
+    assert!(again.jobs[&identity(0)].header.is_damaged() && is_incomplete(&again, 0));
+    // Its client came back, and has submitted it again.
+    written(folder.path(), vec![job(), accepted(1)]);
+    assert!(!Recovered::read(folder.path()).unwrap().jobs[&identity(0)].header.is_damaged());
 }
 
 #[test]

@@ -99,6 +99,9 @@ impl Place {
 /// what is still to come.
 pub const ATTACH: u64 = 1;
 
+/// The bit of an Owed's flags that says that others than these may have been lost by the node, which cannot name them.
+pub const INCOMPLETE: u64 = 1;
+
 /// The bit of a Result's flags that says it counts only together with the end of its message.
 pub const HELD_UNTIL_END: u64 = 1;
 
@@ -509,7 +512,11 @@ records! {
     0x27 Cancelled { job: u32 }
 
     /// Behind the Opened of a job that was attached to: the numbers of the messages whose end the client is still to get.
-    0x28 Owed { job: u32, numbers: Vec<u64> }
+    0x28 Owed {
+        job: u32, numbers: Vec<u64>,
+        /// Bit 0: [`INCOMPLETE`].
+        flags: u64,
+    }
 
     /// What many assignments share.
     0x30 Context {

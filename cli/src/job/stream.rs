@@ -235,10 +235,13 @@ fn write(mut results: JobResults, mut written: Results, shared: &Shared) -> Resu
 /// The next output; before it is waited for, what was gathered is written.
 #[inline]
 pub(crate) fn next(results: &mut JobResults, written: &mut Results) -> Result<Option<JobOutput>, Failure> {
-    if let Some(next) = results.try_next()? {
+    let ready = results.try_next();
+    if let Ok(Some(next)) = ready {
         return Ok(Some(next));
     }
+    // Nothing waits in here while nothing comes, nor when nothing comes any more.
     written.flush()?;
+    ready?;
     Ok(results.next().transpose()?)
 }
 

@@ -2,8 +2,9 @@
 
 use super::backlog::{Backlog, Message};
 use super::window::{Load, Window};
+use crate::Error;
 use bytes::Bytes;
-use pylm_protocol::record::{ATTACH, HELD_UNTIL_END};
+use pylm_protocol::record::{ATTACH, HELD_UNTIL_END, INCOMPLETE};
 use pylm_protocol::{BatchWriter, JobState, Place, Record, codes};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -131,6 +132,8 @@ pub(crate) struct Job {
     numbers: Option<Box<[u64]>>,
     /// Why it cannot be attached to.
     refused: Option<JobState>,
+    /// Of a job that was attached to: the node may have lost messages of it that it cannot name.
+    incomplete: bool,
     deliveries: Vec<Delivery>,
     /// Bytes of payload in `deliveries`.
     delivered_bytes: usize,
@@ -156,6 +159,7 @@ impl Job {
             cancel_sent: false,
             numbers: None,
             refused: None,
+            incomplete: false,
             deliveries: Vec::new(),
             delivered_bytes: 0,
             freed: Load::default(),
@@ -360,10 +364,11 @@ impl Job {
     }
 
     /// What is still to come of a job that was attached to.
-    pub(crate) fn owed(&mut self, numbers: Vec<u64>) {
+    pub(crate) fn owed(&mut self, numbers: Vec<u64>, flags: u64) {
         if self.numbers.is_some() || !self.terms.attach {
             return;
         }
+        self.incomplete = flags & INCOMPLETE != 0;
         for _ in &numbers {
             self.backlog.push(Message { payload: Bytes::new(), cache: None });
         }
@@ -516,9 +521,14 @@ impl Job {
         matches!(self.phase, Phase::Over { .. })
     }
 
-    /// Why it could not be attached to.
-    pub(crate) fn refused(&self) -> Option<JobState> {
-        self.refused
+    /// How it has ended, for who reads its results.
+    pub(crate) fn outcome(&self) -> Result<(), Error> {
+        match self.refused {
+            Some(JobState::InUse) => Err(Error::JobInUse),
+            Some(_) => Err(Error::NoSuchJob),
+            None if self.incomplete => Err(Error::JobIncomplete),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

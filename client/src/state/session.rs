@@ -376,7 +376,7 @@ impl<W> Session<W> {
                 let window = Window { messages: window, bytes: window_bytes };
                 self.output(job, |job| job.opened(state, epoch, next, window));
             }
-            Record::Owed { job, numbers } => self.output(job, |job| job.owed(numbers)),
+            Record::Owed { job, numbers, flags } => self.output(job, |job| job.owed(numbers, flags)),
             Record::Window { job, window, window_bytes } => {
                 let window = Window { messages: window, bytes: window_bytes };
                 self.output(job, |job| job.set_window(window));

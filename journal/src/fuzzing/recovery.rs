@@ -20,7 +20,7 @@ use crate::check::Summary;
 use crate::export::export;
 use crate::frame::Seal;
 use crate::journal::{Journal, Options};
-use crate::record::Record;
+use crate::record::{JobHeader, Record};
 use crate::recovered::{Recovered, RecoveredJob, lost};
 use crate::segment::{self, Head};
 use pylm_protocol::DecodeError;
@@ -85,10 +85,14 @@ pub fn reopening(input: &[u8], folder: &Path) {
     }
 }
 
-/// The jobs, but for the numbers to go on with: of what is not needed any more, cleaning forgets also the number.
+/// The jobs, but for the numbers to go on with: of what is not needed any more, cleaning forgets also the number. A start marks
+/// those of which something may be lost.
 fn jobs(recovered: &Recovered) -> HashMap<Uuid, RecoveredJob> {
-    let job =
-        |job: &RecoveredJob| RecoveredJob { next_serial: 0, next_number: 0, lost: Vec::new(), ..job.clone() };
+    let job = |job: &RecoveredJob| {
+        let header = JobHeader { flags: job.header.flags | JobHeader::DAMAGED, ..job.header.clone() };
+        let (lost, incomplete) = (Vec::new(), false);
+        RecoveredJob { header, next_serial: 0, next_number: 0, lost, incomplete, ..job.clone() }
+    };
     recovered.jobs.iter().map(|(&identity, it)| (identity, job(it))).collect()
 }
 

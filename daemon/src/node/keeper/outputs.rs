@@ -61,6 +61,7 @@ impl Stream {
             pipeline: self.header.pipeline.as_str().into(),
             function: self.header.function.as_str().into(),
             stage: self.header.stage,
+            flags: if self.incomplete { JobHeader::DAMAGED } else { 0 },
             window,
             window_bytes,
             timeout: self.timeout.map_or(0, |timeout| timeout.as_millis() as u64),
@@ -68,7 +69,6 @@ impl Stream {
             priority: u64::from(self.terms.priority),
             retries: u64::from(self.terms.retries),
             deadline: Moment::now().to_journal(self.deadline),
-            ..JobHeader::default()
         })
     }
 }

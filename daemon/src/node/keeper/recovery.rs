@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 impl Router {
     /// Goes on with what earlier runs have left.
     pub(crate) fn recover(&mut self, recovered: Recovered, now: Instant) {
-        let Recovered { jobs, cache, lost, .. } = recovered;
-        if lost > 0 {
+        let Recovered { jobs, cache, lost, damaged, .. } = recovered;
+        if damaged {
             tracing::warn!(
                 records = lost,
                 "parts of the journal are lost: clients that come back send again what they miss"
@@ -42,7 +42,7 @@ impl Router {
         for job in jobs.into_values() {
             messages += job.messages.len();
             outputs += job.outputs.len();
-            self.recover_job(job, lost > 0, now);
+            self.recover_job(job, damaged, now);
         }
         if messages > 0 {
             // Worker hosts may need longer than the node, as where the whole machine was started again.
@@ -53,8 +53,9 @@ impl Router {
         }
     }
 
-    fn recover_job(&mut self, recovered: RecoveredJob, doubtful: bool, now: Instant) {
-        let RecoveredJob { header: terms, messages, outputs, lost, .. } = recovered;
+    fn recover_job(&mut self, recovered: RecoveredJob, damaged: bool, now: Instant) {
+        let RecoveredJob { header: terms, messages, outputs, lost, incomplete, .. } = recovered;
+        let doubtful = damaged || terms.is_damaged();
         let header = Header {
             pipeline: (&*terms.pipeline).into(),
             client: (&*terms.client).into(),
@@ -75,6 +76,7 @@ impl Router {
         stream.cancelled = recovered.cancelled;
         stream.doubtful = doubtful;
         stream.missing = lost;
+        stream.incomplete = incomplete;
         if doubtful {
             // Which of the lower numbers the node has had, nobody knows for sure: the client sends again those without an end.
             let ended = outputs.values().filter(|kept| kept.output.is_end()).map(|kept| kept.number);

@@ -12,7 +12,7 @@ use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_journal as journal;
 use pylm_protocol::codes::TOO_LARGE;
-use pylm_protocol::record::ATTACH;
+use pylm_protocol::record::{ATTACH, INCOMPLETE};
 use pylm_protocol::{JobState, Record, Role};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -148,6 +148,7 @@ impl Router {
             stream.fail_missing();
         } else {
             stream.missing.clear();
+            stream.incomplete = false;
             stream.timeout = (timeout > 0).then(|| Duration::from_millis(timeout));
             stream.deadline = pylm_protocol::deadline(now, deadline);
         }
@@ -170,7 +171,8 @@ impl Router {
             let open = self.ledger.messages_of(key).filter_map(|message| self.ledger.message(message));
             numbers.extend(open.map(|message| message.number));
             numbers.sort_unstable();
-            self.sessions.say(session, &Record::Owed { job, numbers });
+            let flags = if stream.incomplete { INCOMPLETE } else { 0 };
+            self.sessions.say(session, &Record::Owed { job, numbers, flags });
         }
         if let Some(keeper) = &mut self.keeper {
             keeper.keep(journal::Record::JobOpened(stream.to_journal()));

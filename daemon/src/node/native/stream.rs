@@ -140,6 +140,8 @@ pub struct Stream {
     pub doubtful: bool,
     /// Messages of which the journal has lost everything: they fail, unless the client that submitted them comes and does so again.
     pub missing: Vec<Range<u64>>,
+    /// The journal may have lost others, which cannot be named: who attaches is told so.
+    pub incomplete: bool,
     /// Messages that are here, among those that the client is asked for.
     pub known: HashSet<u64>,
     /// Submits that wait until the journal takes them.
@@ -190,6 +192,7 @@ impl Stream {
             cancelled: false,
             doubtful: false,
             missing: Vec::new(),
+            incomplete: false,
             known: HashSet::new(),
             waiting: VecDeque::new(),
             window: 1,
