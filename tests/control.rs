@@ -294,5 +294,5 @@ fn an_address_that_is_taken_is_told() {
     let mut second =
         pylm_tests::process::Process::plan("pylmd", program).args(args).env("PYLMD_HTTP", &taken).start();
     assert_eq!(second.wait(PATIENCE).code(), Some(1));
-    second.wait_for_line(&format!("cannot listen at {taken}; give --http"), PATIENCE);
+    second.wait_for_line(&format!("cannot listen at --http {taken}; choose another address"), PATIENCE);
 }

@@ -117,7 +117,7 @@ fn what_goes_wrong_has_its_status() {
         |path, body: &str| request(&address, "POST", path, "Pylm-Timeout: 0.2\r\n", Some(body.as_bytes()));
     expect(&short("/sleep_for", "60000"), 504, "timeout", "time was over");
     expect(&short("/sleep_for", "0"), 200, "", "0");
-    expect(&request(&address, "POST", "/echo", "Pylm-Timeout: soon\r\n", Some(b"")), 400, "", "2.5");
+    expect(&request(&address, "POST", "/echo", "Pylm-Timeout: soon\r\n", Some(b"")), 400, "", "500ms");
     let mut unfinished = Connection::open(&address);
     unfinished.ask("POST", "/echo", "Content-Length: 10\r\nPylm-Timeout: 0.2\r\n", None);
     unfinished.send(b"five.");
@@ -225,7 +225,7 @@ fn an_address_that_is_taken_is_said_to_be() {
         .args(["--gateway", &*address])
         .start();
     assert_eq!(second.wait(PATIENCE).code(), Some(1));
-    second.wait_for_line(&format!("cannot listen at {address}; give --gateway"), PATIENCE);
+    second.wait_for_line(&format!("cannot listen at --gateway {address}; choose another address"), PATIENCE);
 }
 
 fn program() -> &'static Path {

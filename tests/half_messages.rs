@@ -68,8 +68,10 @@ fn what_is_half_there_is_bounded_together_and_ends() {
     wait_until("all but one are cut", || {
         crowd.iter_mut().filter_map(|stream| is_cut(stream).then_some(())).count() >= 29
     });
-    let held = node.process.rss_bytes().saturating_sub(before);
-    assert!(held < 64 << 20, "the node holds {held} bytes");
+    // libzmq lets go of what it had when it sees that the connection is gone, which is after its peer has.
+    wait_until("the node has given back what it held of them", || {
+        node.process.rss_bytes().saturating_sub(before) < 64 << 20
+    });
     // Others notice nothing, large messages and calls of the cache included.
     let large = vec![7; MOST];
     assert_eq!(client.eval("s.echo", large.clone()).unwrap()[0].len(), MOST);
