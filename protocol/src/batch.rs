@@ -42,7 +42,13 @@ pub struct BatchWriter {
     frame: Vec<u8>,
     attachments: Vec<Bytes>,
     attached: usize,
+    /// Bytes that a batch of several records is to have room for from its second record on: about what the largest of the last
+    /// ones took. With less, all that it holds would be copied again and again as it grows.
+    usual: usize,
 }
+
+/// After so many batches that were smaller, half of what the largest took is forgotten.
+const MEMORY: usize = 8;
 
 impl BatchWriter {
     /// An empty batch.
@@ -53,9 +59,6 @@ impl BatchWriter {
     /// Appends a record.
     #[inline]
     pub fn push(&mut self, record: &Record<'_>) {
-        if self.frame.is_empty() {
-            self.frame.extend_from_slice(&MARK);
-        }
         // The length goes before what it counts. One byte is enough for most; else it is padded to ten.
         let bound = record.bound();
         let hole = if bound < 0x80 {
@@ -65,8 +68,8 @@ impl BatchWriter {
         } else {
             10
         };
+        self.make_room(hole + bound);
         let at = self.frame.len();
-        self.frame.reserve(hole + bound);
         self.frame.resize(at + hole, 0x80);
         let attached = self.attachments.len();
         record.write(&mut self.frame, &mut self.attachments);
@@ -131,14 +134,24 @@ impl BatchWriter {
         body.octet(code);
         numbers.iter().for_each(|&number| body.varint(number));
         body.varint(payload.len() as u64 + 1);
-        if self.frame.is_empty() {
-            self.frame.extend_from_slice(&MARK);
-        }
-        self.frame.reserve(varint::LONGEST + body.len() + payload.len());
+        self.make_room(varint::LONGEST + body.len() + payload.len());
         varint::write((body.len() + payload.len()) as u64, &mut self.frame);
         self.frame.extend_from_slice(body.as_bytes());
         self.frame.extend_from_slice(payload);
         true
+    }
+
+    /// Begins the batch where it is empty, and makes room for so many bytes more. The first record gets no more than it takes, as it
+    /// may be the only one.
+    #[inline]
+    fn make_room(&mut self, bytes: usize) {
+        let len = self.frame.len();
+        if len == 0 {
+            self.frame.reserve(MARK.len() + bytes);
+            self.frame.extend_from_slice(&MARK);
+        } else if self.frame.capacity() - len < bytes {
+            self.frame.reserve(bytes.max(self.usual.saturating_sub(len)));
+        }
     }
 
     /// Whether there is no record.
@@ -160,10 +173,9 @@ impl BatchWriter {
     /// Takes the batch's frame and its attachments, and leaves an empty batch.
     pub fn take(&mut self) -> (Vec<u8>, Vec<Bytes>) {
         self.attached = 0;
-        // The next batch will be about as long as this one. With no more room than that, one byte more would copy all of it.
-        let room = self.frame.len() + self.frame.len() / 4;
-        let next = Vec::with_capacity(room.min(BATCH_BYTES + BATCH_BYTES / 4));
-        (std::mem::replace(&mut self.frame, next), std::mem::take(&mut self.attachments))
+        let len = self.frame.len();
+        self.usual = (len + len / 4).min(BATCH_BYTES + BATCH_BYTES / 4).max(self.usual - self.usual / MEMORY);
+        (std::mem::take(&mut self.frame), std::mem::take(&mut self.attachments))
     }
 }
 
@@ -415,6 +427,35 @@ mod tests {
         frame.extend([4, 0x43, 1, 0, 1]); // a LeaseReply that refers to an attachment
         assert_eq!(read_all(frame.clone(), vec![Bytes::new()]), Ok(1));
         assert_eq!(read_all(frame, vec![]), Err(DecodeError::Attachments));
+    }
+
+    #[test]
+    fn a_batch_has_room_for_what_the_large_ones_before_it_took_whatever_small_ones_came_between() {
+        let mut writer = BatchWriter::new();
+        let payload = Bytes::from(vec![7; 1 << 10]);
+        let mut fill = |records: u64| {
+            let mut grown = 0;
+            for lease in 0..records {
+                let before = writer.frame.capacity();
+                writer.lease_reply(lease, &payload, Bytes::clone);
+                grown += usize::from(writer.frame.capacity() != before);
+            }
+            writer.take();
+            writer.push(&Record::Taken { leases: records });
+            assert!(writer.frame.capacity() < 64, "a record alone takes no more than it needs");
+            writer.take();
+            grown
+        };
+        assert!(fill(32) > 2);
+        for _ in 0..100 {
+            assert!(fill(32) <= 2);
+        }
+        assert!(writer.usual > 32 << 10);
+        for _ in 0..100 {
+            writer.push(&Record::Taken { leases: 1 });
+            writer.take();
+        }
+        assert!(writer.usual < 64, "what was is forgotten");
     }
 
     #[test]
