@@ -69,7 +69,7 @@ fn peers_are_told_the_host_that_is_advertised() {
     let _limit = limit();
     let node = Node::start_on_host(
         "[::]",
-        &["--advertise", "::1", "--inline", "--plugin", "testing", "--gateway", "[::1]:0"],
+        &["--pylm", "::", "--advertise", "::1", "--inline", "--plugin", "testing", "--gateway", "[::1]:0"],
     );
     assert_eq!(request(&node.ready.field("gateway"), "GET", "/echo", "", None).status, 200);
     assert!(node.db.starts_with("tcp://[::1]:") && node.pull.starts_with("tcp://[::1]:"), "{}", node.db);
@@ -115,7 +115,7 @@ fn what_is_no_address_is_refused_with_an_example_by_every_flag_of_every_program(
 fn a_host_that_is_not_there_is_wrong_usage_and_a_port_that_is_taken_is_not() {
     let _limit = limit();
     for host in ["no-such-host.invalid", "192.0.2.1"] {
-        let said = refusal("pylmd", &["--host", host], 2);
+        let said = refusal("pylmd", &["--pylm", host], 2);
         assert!(said.contains(host) && said.contains("an address of this machine"), "{said}");
         let http = format!("{host}:0");
         let sockets =

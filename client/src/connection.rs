@@ -23,6 +23,8 @@ pub(crate) struct Connection {
     monitor: Monitor,
     /// The connection as the kernel knows it, once it is there.
     tcp: Option<TcpConnection>,
+    /// It could be used at some time.
+    was_made: bool,
     /// Why it is of no more use. What was received before that counts.
     lost: Option<String>,
     received: Frames,
@@ -41,7 +43,7 @@ impl Connection {
         poller.add(socket.fd(), SOCKET)?;
         poller.add(monitor.fd(), MONITOR)?;
         let (received, waiting) = <(Frames, Frames)>::default();
-        Ok(Connection { socket, monitor, tcp: None, lost: None, received, waiting })
+        Ok(Connection { socket, monitor, tcp: None, was_made: false, lost: None, received, waiting })
     }
 
     /// Ends the connection. What was sent is given `linger` to leave.
@@ -62,6 +64,7 @@ impl Connection {
                 }
                 MonitorEventKind::HandshakeSucceeded => {
                     is_made = true;
+                    self.was_made = true;
                     continue;
                 }
                 MonitorEventKind::Disconnected => "the connection broke",
@@ -84,6 +87,11 @@ impl Connection {
     /// For how long the kernel has received nothing, if it knows.
     pub(crate) fn idle(&self) -> Option<Duration> {
         self.tcp.as_ref()?.idle()
+    }
+
+    /// Whether the other side has cut it before anything could be said.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.tcp.is_some() && !self.was_made
     }
 
     /// Why the connection is of no more use, once everything that it brought was received.

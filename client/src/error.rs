@@ -53,6 +53,9 @@ pub enum Error {
         /// The node's words.
         text: String,
     },
+    /// The node lets this user, or this key, not in.
+    #[error("{0}")]
+    NotAdmitted(String),
     /// The job was cancelled, here or at the node.
     #[error("the job was cancelled; open a new one to submit more")]
     Cancelled,

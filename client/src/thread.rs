@@ -8,7 +8,8 @@ use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
 use pylm_protocol::link::{Backoff, largest_frame};
-use pylm_transport::{Context, Poller};
+use pylm_protocol::refusal;
+use pylm_transport::{Context, Poller, own_uid, user_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -208,7 +209,7 @@ impl ClientThread {
         }
         if is_drained && outcome.is_ok() {
             outcome = match connection.take_lost() {
-                Some(cause) => Err(Break::Lost(cause)),
+                Some(cause) => Err(self.refusal().map_or(Break::Lost(cause), Break::Final)),
                 None => self.session.check(now, || connection.idle()),
             };
         }
@@ -218,6 +219,14 @@ impl ClientThread {
             Err(Break::Lost(cause)) => self.lost(cause, now),
             Err(Break::Final(error)) => Err(End::Broken(error)),
         }
+    }
+
+    /// Why the node has cut the connection before anything could be said, where that can be found out here.
+    fn refusal(&self) -> Option<Error> {
+        self.connection.as_ref().filter(|connection| connection.was_cut())?;
+        let owner = pylm_transport::foreign_listener(&self.address)?;
+        let (owner, user) = (user_name(owner), user_name(own_uid()));
+        Some(Error::NotAdmitted(refusal::another_users_node(&self.address, &owner, &user)))
     }
 
     fn after_receiving(&mut self) {

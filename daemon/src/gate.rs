@@ -1,8 +1,14 @@
 //! The gate that every connection to this process passes, whoever listens: libzmq, `--http`, `--gateway`.
 //!
+//! Over loopback only those come in who may, and nobody reads a byte of others' (`gate/guard.rs`).
+//!
 //! Connections get no descriptors from a bound on, so that files, pipes and sockets of the process itself always do. libzmq would be
 //! without help here: where `accept` fails for want of descriptors it tries again at once, for ever, and other errors end the process.
 #![allow(unsafe_code)]
+
+mod guard;
+
+pub use guard::{User, admit, admit_everybody, cut, cut_users};
 
 use rustix::process::{Resource, getrlimit};
 use std::os::fd::AsRawFd;
@@ -16,7 +22,7 @@ const FEWEST: u64 = 16;
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// How many connections were refused, ever.
+/// How many connections were refused for want of descriptors, ever.
 pub fn refused() -> u64 {
     REFUSED.load(Relaxed)
 }
@@ -64,8 +70,9 @@ pub fn has_room() -> Result<(), TooFewDescriptors> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{REFUSED, bound};
+    use super::{REFUSED, bound, guard};
     use std::io;
+    use std::os::fd::BorrowedFd;
     use std::sync::atomic::Ordering::Relaxed;
     use std::thread::sleep;
     use std::time::Duration;
@@ -88,11 +95,13 @@ mod linux {
         let outcome = unsafe { libc::syscall(libc::SYS_accept4, listener, address, length, flags) };
         let Ok(connection) = u64::try_from(outcome) else { return failed(io::Error::last_os_error()) };
         let connection_fd = connection as libc::c_int;
-        if connection < bound() {
+        if connection >= bound() {
+            REFUSED.fetch_add(1, Relaxed);
+        // SAFETY: the descriptor was opened just now, nobody else knows of it, and it is closed below only.
+        } else if guard::admits(unsafe { BorrowedFd::borrow_raw(connection_fd) }) {
             return connection_fd;
         }
-        REFUSED.fetch_add(1, Relaxed);
-        // SAFETY: the descriptor was opened just now, and nobody else knows of it.
+        // What was sent over it is thrown away with it. SAFETY: the descriptor was opened just now, and nobody else knows of it.
         unsafe { libc::close(connection_fd) };
         fail_with(libc::ECONNABORTED)
     }

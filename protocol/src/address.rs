@@ -3,7 +3,7 @@
 //! Every program reads them here, before it starts anything; what is read is written in one way from then on.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A host: an IPv4 or IPv6 address, a name, or `*`, which is every address of this machine.
@@ -80,6 +80,18 @@ impl Host {
     /// Whether it stands for every address of this machine.
     pub fn is_wildcard(&self) -> bool {
         matches!(&*self.0, "0.0.0.0" | "*" | "::")
+    }
+
+    /// Whether it is an address, and not a name.
+    pub fn is_address(&self) -> bool {
+        self.is_wildcard() || self.is_ipv6() || self.0.parse::<Ipv4Addr>().is_ok()
+    }
+
+    /// Whether only this machine reaches what is bound there; a name is looked up nowhere.
+    pub fn is_loopback(&self) -> bool {
+        let address = || self.0.parse::<IpAddr>().ok();
+        matches!(&*self.0, "localhost" | "localhost.")
+            || address().is_some_and(|ip| ip.to_canonical().is_loopback())
     }
 
     /// The host at which this machine reaches what is bound there.
@@ -354,6 +366,19 @@ mod tests {
         for wrong in ["", "tcp://a", "a b", "a:1", "[a]"] {
             assert!(wrong.parse::<Host>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn loopback_is_told_from_what_others_reach() {
+        for here in ["127.0.0.1", "127.9.8.7", "::1", "[::1]", "localhost", "::ffff:127.0.0.1"] {
+            assert!(here.parse::<Host>().unwrap().is_loopback(), "{here}");
+        }
+        for open in ["0.0.0.0", "*", "::", "10.0.0.1", "node1.example", "127.0.0.1.example", "lo"] {
+            assert!(!open.parse::<Host>().unwrap().is_loopback(), "{open}");
+        }
+        let is_address = |host: &str| host.parse::<Host>().unwrap().is_address();
+        assert!(is_address("10.0.0.1") && is_address("::1") && is_address("*"));
+        assert!(!is_address("localhost") && !is_address("eth0"));
     }
 
     #[test]

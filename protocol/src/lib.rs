@@ -13,6 +13,7 @@ pub mod name;
 mod nearest;
 pub mod palm;
 pub mod record;
+pub mod refusal;
 pub mod strings;
 pub mod varint;
 pub mod visible;

@@ -59,7 +59,7 @@ impl Addresses {
             pairs.flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect();
         if self.for_machines {
             flags[1] = flags[1].replace("127.0.0.1", "0.0.0.0");
-            flags.extend(["--advertise", "127.0.0.1"].map(str::to_owned));
+            flags.extend(["--pylm", "0.0.0.0", "--advertise", "127.0.0.1"].map(str::to_owned));
         }
         flags
     }

@@ -37,6 +37,12 @@ impl Ready {
         Some(Self(fields.into_iter().map(|(key, value)| (key, text(value))).collect()))
     }
 
+    /// Whether there is such a field.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// One field.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 static IPV6_ONLY: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 /// Host and port of an endpoint over TCP.
-fn host_and_port(endpoint: &str) -> Option<(&str, &str)> {
+pub(crate) fn host_and_port(endpoint: &str) -> Option<(&str, &str)> {
     endpoint.strip_prefix("tcp://")?.rsplit_once(':')
 }
 

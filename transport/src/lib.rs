@@ -9,6 +9,7 @@
 //! - [`Poller`] sleeps until one of many sockets has news; [`Waker`] ends that sleep from another thread.
 //! - [`Monitor`] tells what happens to a socket's connections.
 //! - [`TcpConnection`] is one of those connections as the kernel knows it, half frames included.
+//! - [`peer_of`] tells which user of this machine has the other end of a connection.
 //! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages; [`settle_process`] and
 //!   [`Signals`] keep it from what it inherits, and from what foreign code in it changes.
 //!
@@ -21,6 +22,7 @@ mod frame;
 mod kind;
 mod monitor;
 mod options;
+mod owner;
 mod poller;
 mod process;
 mod security;
@@ -28,6 +30,7 @@ mod socket;
 mod tcp;
 mod transfer;
 mod tuning;
+mod user;
 
 pub use context::Context;
 pub use endpoint::look_up;
@@ -36,9 +39,11 @@ pub use frame::{Frame, Frames};
 pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
+pub use owner::{Peer, Uid, check as check_owners, foreign_listener, peer as peer_of};
 pub use poller::{Key, Poller, Waker};
 pub use process::{Signals, is_ignored, settle_process};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
 pub use socket::{Events, Socket};
 pub use tcp::TcpConnection;
 pub use tuning::{raise_file_limit, tune_allocator};
+pub use user::{own_uid, uid_of, user_name};

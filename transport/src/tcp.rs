@@ -64,6 +64,11 @@ fn inode(fd: BorrowedFd<'_>) -> Option<u64> {
     rustix::fs::fstat(fd).ok().map(|stat| stat.st_ino)
 }
 
+/// The state that a TCP connection is in, by the kernel's number.
+pub(crate) fn state(fd: BorrowedFd<'_>) -> Option<u8> {
+    info(fd).map(|info| info.tcpi_state)
+}
+
 /// What a kernel has to tell to be of use: up to the bytes that were received.
 const KNOWN: usize = offset_of!(libc::tcp_info, tcpi_segs_out);
 

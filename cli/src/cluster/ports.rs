@@ -42,8 +42,7 @@ pub(crate) fn assign(top: &Table, nodes: &[Table], findings: &mut Findings) -> V
             }
             next = block + 5;
         }
-        let named = if node.text("host").is_some() { node } else { top };
-        let host = read(named, "host", findings).unwrap_or_else(Host::loopback);
+        let host = host(top, node, findings);
         assigned.push(Addresses(std::array::from_fn(|place| {
             // Blocks that do not fit are found below.
             let port = u16::try_from(block + place as u64).unwrap_or(0);
@@ -55,6 +54,24 @@ pub(crate) fn assign(top: &Table, nodes: &[Table], findings: &mut Findings) -> V
         findings.error("wrong-value", top.place_of("ports"), cause, "choose another first port");
     }
     assigned
+}
+
+/// The host of a node's sockets: that of `pylm`, where it opens them to others, or else of `host`.
+fn host(top: &Table, node: &Table, findings: &mut Findings) -> Host {
+    let named = if node.text("host").is_some() { node } else { top };
+    let is_open = node.text("pylm").is_some_and(|door| !matches!(door, "off" | "loopback"));
+    let host: Option<Host> =
+        if is_open { read(node, "pylm", findings) } else { read(named, "host", findings) };
+    let host = host.unwrap_or_else(Host::loopback);
+    if !is_open && host.is_address() && !host.is_loopback() {
+        let cause = format!("{host} is open to other machines, and nothing there is encrypted");
+        let remedy = format!(
+            "give a host of loopback, or write `pylm = '{}'` in the node's table to open it all the same",
+            host.as_str()
+        );
+        findings.error("open-host", named.place_of("host"), cause, remedy);
+    }
+    host
 }
 
 /// A host or an address that a table gives itself, if it is one.

@@ -197,6 +197,13 @@ fn nodes_that_meet_on_a_port_or_a_name_are_found() {
         ],
     );
     finds(
+        "host = '0.0.0.0'\n[node.a]\nworkers = 0\n[node.b]\nworkers = 0\npylm = '0.0.0.0'",
+        &[
+            "c:1: error: host: 0.0.0.0 is open to other machines, and nothing there is encrypted; give a host of loopback, or write \
+             `pylm = '0.0.0.0'` in the node's table to open it all the same",
+        ],
+    );
+    finds(
         "ports = 0\n[node.a]\nworkers = 0",
         &[
             "c:1: error: ports: the blocks of five ports for each node do not lie between 1 and 65535; choose another first port",

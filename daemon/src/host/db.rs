@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use pylm_protocol::DEFAULT_MAX_MESSAGE;
 use pylm_protocol::palm::PalmMessage;
-use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
+use pylm_transport::{Context, Frame, Frames, Monitor, MonitorEventKind, Options, Socket, SocketKind};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A connection to a cache service, for one request at a time: a service that died over it never answers.
-pub(super) struct Db(Socket);
+pub(super) struct Db {
+    socket: Socket,
+    monitor: Monitor,
+}
 
 impl Db {
     /// Connects, in the background.
@@ -19,20 +22,27 @@ impl Db {
         let options =
             Options { max_message_size: Some(DEFAULT_MAX_MESSAGE + (1 << 20)), ..Options::default() };
         let socket = context.socket(SocketKind::Dealer, &options)?;
+        let monitor = socket.monitor_ends()?;
         socket.connect(address)?;
-        Ok(Db(socket))
+        Ok(Db { socket, monitor })
+    }
+
+    /// Whether the other side has cut a connection before anything could be said.
+    pub(super) fn was_cut(&self) -> bool {
+        std::iter::from_fn(|| self.monitor.next_event())
+            .any(|event| event.kind == MonitorEventKind::HandshakeFailed)
     }
 
     /// Sends a request.
     pub(super) fn send(&self, request: &PalmMessage<'_>) -> io::Result<()> {
         let mut frames = vec![Frame::empty(), Frame::from_vec(request.encode())];
-        self.0.send(&mut frames).map_err(io::Error::other)
+        self.socket.send(&mut frames).map_err(io::Error::other)
     }
 
     /// The answer, if it is there.
     pub(super) fn answer(&self) -> io::Result<Option<Bytes>> {
         let mut frames = Frames::new();
-        while self.0.recv(&mut frames)? {
+        while self.socket.recv(&mut frames)? {
             if let [delimiter, _] = frames.as_slice()
                 && delimiter.is_empty()
             {
@@ -59,7 +69,7 @@ impl Db {
         let end = Instant::now() + patience;
         while go_on() {
             let left = end.saturating_duration_since(Instant::now());
-            if self.0.wait_readable(Some(left.min(SLICE)))?
+            if self.socket.wait_readable(Some(left.min(SLICE)))?
                 && let Some(answer) = self.answer()?
             {
                 return Ok(Some(answer));
@@ -73,6 +83,6 @@ impl Db {
 
     /// The socket's descriptor, for a poller.
     pub(super) fn fd(&self) -> std::os::fd::RawFd {
-        self.0.fd()
+        self.socket.fd()
     }
 }

@@ -4,8 +4,8 @@ use super::HostError;
 use super::db::Db;
 use super::life::Life;
 use crate::supervisor::Backoff;
-use pylm_protocol::{DISCOVERY_KEY, MAJOR};
-use pylm_transport::Context;
+use pylm_protocol::{DISCOVERY_KEY, MAJOR, refusal};
+use pylm_transport::{Context, foreign_listener, own_uid, user_name};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -40,6 +40,12 @@ pub(super) fn discover(
         let mut go_on = || life.pulse(Instant::now());
         if let Some(version) = db.get(client, DISCOVERY_KEY, patience.next_delay(), &mut go_on)? {
             return server(&version).map(Some);
+        }
+        if db.was_cut()
+            && let Some(owner) = foreign_listener(address)
+        {
+            let (owner, user) = (user_name(owner), user_name(own_uid()));
+            return Err(HostError::Final(refusal::another_users_node(address, &owner, &user)));
         }
         if reported.is_none_or(|reported| reported.elapsed() >= REPORT) {
             reported = Some(Instant::now());

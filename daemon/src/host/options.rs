@@ -1,5 +1,6 @@
 //! The flags of `pylm-worker`.
 
+use crate::gate::User;
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::Parser;
@@ -61,6 +62,9 @@ pub struct WorkerOptions {
     /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]
     pub http: Option<HttpAddress>,
+    /// With --http at an address of loopback: another user of this machine that may call, beside this one and root; can be repeated
+    #[arg(long, value_name = "USER")]
+    pub allow_user: Vec<User>,
     /// A plugin whose functions this host runs: a path, a file name, or the bare name of one that is installed; can be repeated
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Vec<PathBuf>,

@@ -4,6 +4,7 @@ use super::life::Life;
 use super::options::{WorkerOptions, stack};
 use super::web::WebHost;
 use super::{Host, HostError, plugins};
+use crate::gate;
 use crate::logging;
 use crate::service::{self, Stop};
 use crate::settings::{self, ENV_PREFIX, Origins};
@@ -143,17 +144,22 @@ fn work(
     }
     let stack = stack(options.stack);
     match options.http {
-        Some(address) => WebHost {
-            address,
-            name,
-            slots,
-            stack,
-            wait: options.http_wait.into(),
-            max_message: options.max_message.bytes(),
-            limit_bytes: options.limit_bytes.bytes(),
-            functions,
+        Some(address) => {
+            if let Err(why) = gate::admit(&options.allow_user) {
+                tracing::warn!(%why, "the system does not tell whose a connection is");
+            }
+            WebHost {
+                address,
+                name,
+                slots,
+                stack,
+                wait: options.http_wait.into(),
+                max_message: options.max_message.bytes(),
+                limit_bytes: options.limit_bytes.bytes(),
+                functions,
+            }
+            .serve(&parent)?;
         }
-        .serve(&parent)?,
         None => {
             let db = options.db.map(|db| db.to_string()).unwrap_or_default();
             let grace = options.grace.into();

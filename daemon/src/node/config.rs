@@ -1,5 +1,6 @@
 //! What a node is told before it starts.
 
+use super::doors::PylmDoor;
 use pylm_plugin_host::PluginSet;
 use pylm_protocol::{Address, Host};
 use std::ops::RangeInclusive;
@@ -22,6 +23,8 @@ pub struct NodeConfig {
     pub name: String,
     /// The host that peers are told in place of a wildcard.
     pub advertise: Option<Host>,
+    /// Where the sockets for pylm's peers are.
+    pub pylm: PylmDoor,
     /// pylm clients push messages here.
     pub pull: Address,
     /// pylm clients subscribe here.

@@ -1,8 +1,11 @@
 //! The flags of `pylmd`.
 
 use super::config::{From, NodeConfig, PeerPorts};
+use super::doors::PylmDoor;
 use super::pylm::ports::default_range;
+use super::running::StartError;
 use crate::control::ControlFlags;
+use crate::gate::User;
 use crate::gateway::GatewayFlags;
 use crate::host::WebUrl;
 use crate::host::options::{self, PluginSetting, stack_size};
@@ -28,8 +31,8 @@ use std::path::PathBuf;
 Examples:
   pylmd --plugin scatter3 --workers 2
       a node that sends each message three times, and two worker hosts on this machine
-  pylmd --host 0.0.0.0 --advertise node1.example
-      a node for worker hosts and clients on other machines
+  pylmd --pylm 0.0.0.0 --advertise node1.example
+      a node for worker hosts and clients on other machines, in a network that is trusted
   pylmd --name first --inline --plugin shout --pipelined
       a node that runs functions itself, and sends their results on
   pylmd --name second --inline --plugin shout --from first=tcp://127.0.0.1:5559 --host 127.0.0.2
@@ -78,10 +81,17 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The host on which sockets are bound that no flag gives an address of their own
+    /// The address of loopback at which sockets are bound that no flag gives one of their own
     #[arg(long, default_value = "127.0.0.1", help_heading = "Addresses")]
     host: Host,
-    /// The host that peers are told to connect to, where --host is a wildcard
+    /// Where pylm's own sockets are, which encrypt nothing and ask for no key: loopback, where this user, root and --allow-user come in;
+    /// off; or a host such as 0.0.0.0, for whoever reaches it, in place of --host
+    #[arg(long, value_name = "off|loopback|HOST", default_value = "loopback", help_heading = "Addresses")]
+    pylm: PylmDoor,
+    /// Another user of this machine that comes in over loopback, by name or number; can be repeated
+    #[arg(long, value_name = "USER", help_heading = "Addresses")]
+    pub(super) allow_user: Vec<User>,
+    /// The host that peers are told to connect to, where --pylm is a wildcard
     #[arg(long, value_name = "HOST", help_heading = "Addresses")]
     advertise: Option<Host>,
     /// Where pylm clients push messages [default: tcp://HOST:5555]
@@ -204,15 +214,26 @@ fn from(text: &str) -> Result<From, String> {
 }
 
 impl Flags {
+    /// Settles who comes in, before anything listens.
+    pub(super) fn open_doors(&self) -> Result<(), StartError> {
+        // What everything else follows is told by its own name.
+        if self.pylm.open_host().is_none() {
+            self.pylm.check("host", &Address::tcp(&self.host, 5559))?;
+        }
+        Ok(self.pylm.begin(&self.allow_user)?)
+    }
+
     /// What the node is told.
     pub(super) fn node(&self, plugins: PluginSet) -> NodeConfig {
         let address = |given: &Option<Address>, port: u16| {
-            given.clone().unwrap_or_else(|| Address::tcp(&self.host, port))
+            let host = self.pylm.open_host().unwrap_or(&self.host);
+            given.clone().unwrap_or_else(|| Address::tcp(host, port))
         };
         let db = address(&self.db, 5559);
         NodeConfig {
             name: self.name.to_string(),
             advertise: self.advertise.clone(),
+            pylm: self.pylm.clone(),
             pull: address(&self.pull, 5555),
             pub_: address(&self.pub_, 5556),
             worker_pull: address(&self.worker_pull, 5557),

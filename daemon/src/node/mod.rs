@@ -8,6 +8,7 @@ mod cache;
 mod clock;
 mod config;
 mod dispatch;
+mod doors;
 mod egress;
 mod failed;
 mod flags;

@@ -95,6 +95,7 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(StartError::Journal(_)) => return true,
         Some(StartError::Bind(BindError::Address { why, .. })) => return is_not_here(why),
+        Some(StartError::Bind(BindError::Open { .. } | BindError::Untold(_))) => return true,
         _ => {}
     }
     match (error.downcast_ref(), error.downcast_ref()) {
@@ -110,10 +111,14 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
 struct Refused {
     count: u64,
     told: Option<Instant>,
+    /// Because of their user.
+    cut: u64,
+    told_of_users: Option<Instant>,
 }
 
 impl Refused {
     fn tell(&mut self) {
+        self.tell_of_users();
         let count = gate::refused();
         let is_quiet = self.told.is_some_and(|told| told.elapsed() < TELL);
         if count > self.count && !is_quiet {
@@ -123,9 +128,29 @@ impl Refused {
                 count,
                 "connections are refused: this process may have no more files open; see ulimit -n"
             );
-            *self = Refused { count, told: Some(Instant::now()) };
+            (self.count, self.told) = (count, Some(Instant::now()));
         }
     }
+
+    fn tell_of_users(&mut self) {
+        let is_quiet = self.told_of_users.is_some_and(|told| told.elapsed() < TELL);
+        if gate::cut() == self.cut || is_quiet {
+            return;
+        }
+        (self.cut, self.told_of_users) = (gate::cut(), Some(Instant::now()));
+        for (user, count) in gate::cut_users() {
+            tracing::warn!(
+                user,
+                count,
+                "connections of another user are cut; to let this user in, start with --allow-user"
+            );
+        }
+    }
+}
+
+/// An address, unless the socket is nowhere.
+fn told(address: &str) -> Option<&str> {
+    (!address.is_empty()).then_some(address)
 }
 
 impl Flags {
@@ -140,6 +165,7 @@ impl Flags {
         let offers = !functions.is_empty();
         let names: Vec<_> = plugins.plugins().iter().map(|plugin| plugin.name().to_owned()).collect();
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
+        self.open_doors()?;
         self.look_up_earlier_nodes();
         let node = Node::start(self.node(plugins))?;
         let control = node.control();
@@ -172,10 +198,10 @@ impl Flags {
             name = &*self.name,
             plugins = names.join(","),
             db = addresses.db,
-            pull = addresses.pull,
-            pub = addresses.pub_,
-            worker_pull = addresses.worker_pull,
-            worker_push = addresses.worker_push,
+            pull = told(&addresses.pull),
+            pub = told(&addresses.pub_),
+            worker_pull = told(&addresses.worker_pull),
+            worker_push = told(&addresses.worker_push),
             http,
             gateway = gateway_at,
             "ready"
@@ -211,7 +237,8 @@ impl Flags {
         let workers = [("worker_pull", &**worker_pull), ("worker_push", worker_push)];
         let beside = [("http", http.as_deref()), ("gateway", gateway.as_deref())];
         let beside = beside.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let all = all.into_iter().chain(workers).chain(beside);
+        // Sockets that are nowhere have no address.
+        let all = all.into_iter().chain(workers).filter(|(_, value)| !value.is_empty()).chain(beside);
         let mut fields: Fields = all.map(|(key, value)| (key.to_owned(), value.into())).collect();
         fields.insert("plugins".to_owned(), plugins.into());
         fields

@@ -22,7 +22,7 @@ use super::route::NextHeaders;
 use super::running::{Addresses, Command, Request, StartError};
 use super::scatter::Scatterer;
 use super::snapshot::{STATUS_KEY, Shared};
-use super::sockets::{Bound, bind};
+use super::sockets::{Bound, bind, bind_pylm};
 use super::strangers::Strangers;
 use pylm_protocol::Record;
 use pylm_transport::{Context, Frames, Monitor, Poller, SocketKind, Waker};
@@ -130,7 +130,7 @@ impl Router {
         let context = Context::new()?;
         let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
         let db_monitor = db.socket.monitor_accepts()?;
-        let worker_pull = bind(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
+        let worker_pull = bind_pylm(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
         let ports = Ports::bind(&context, &config)?;
         let now = Instant::now();
         let mut lines = Vec::with_capacity(ports.clients.len());

@@ -2,6 +2,7 @@
 
 use super::bounds::{GREETING, HIGH_WATER_MARK, PYLM_FRAME};
 use super::config::NodeConfig;
+use super::doors::PylmDoor;
 use crate::binding::remedy;
 use pylm_protocol::link::largest_frame;
 use pylm_protocol::{Address, Host};
@@ -21,6 +22,22 @@ pub enum BindError {
         /// Why.
         why: io::Error,
     },
+    /// One address is open to others, and that was not asked for.
+    #[error(
+        "--{flag} {address} is open to other machines, and nothing there is encrypted; say --pylm {} to open it all the same, or give an address of loopback",
+        host_of(address)
+    )]
+    Open {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The address.
+        address: Address,
+    },
+    /// The system does not tell whose a connection is.
+    #[error(
+        "this system does not tell which user of this machine connects ({0}), so that nobody could come in; say --pylm 127.0.0.1 to let all of them in"
+    )]
+    Untold(io::Error),
     /// libzmq refuses to make a socket.
     #[error("cannot open a socket; is the limit of open files (ulimit -n) high enough?")]
     Socket(#[from] io::Error),
@@ -56,6 +73,25 @@ pub fn options(config: &NodeConfig) -> Options {
 /// The longest topic that may be subscribed to, in bytes, and the byte before it. Whoever wants a longer one is disconnected.
 const TOPIC: u64 = 256;
 
+fn host_of(address: &Address) -> String {
+    address.host().map_or_else(|| "HOST".to_owned(), |host| host.as_str().to_owned())
+}
+
+/// Opens one socket of pylm's, and binds it, unless such sockets are nowhere.
+pub fn bind_pylm(
+    context: &Context,
+    kind: SocketKind,
+    config: &NodeConfig,
+    flag: &'static str,
+    address: &Address,
+) -> Result<Bound, BindError> {
+    if config.pylm == PylmDoor::Off {
+        let socket = context.socket(kind, &options(config))?;
+        return Ok(Bound { socket, address: String::new(), local: String::new() });
+    }
+    bind(context, kind, config, flag, address)
+}
+
 /// Opens and binds one socket.
 pub fn bind(
     context: &Context,
@@ -72,11 +108,14 @@ pub fn bind(
     if kind == SocketKind::Pull {
         options.max_message_size = Some(PYLM_FRAME.max(largest_frame(config.max_message)));
     }
+    config.pylm.check(flag, address)?;
     let socket = context.socket(kind, &options)?;
     let endpoint = socket.bind(&address.to_string());
     let endpoint = endpoint.map_err(|why| BindError::Address { flag, address: address.clone(), why })?;
     // libzmq names what it has bound as it would be asked for it.
-    let bound = endpoint.parse().unwrap_or_else(|_| address.clone());
+    let bound: Address = endpoint.parse().unwrap_or_else(|_| address.clone());
+    // What a name or an interface stood for is known by now.
+    config.pylm.check(flag, &bound)?;
     let local = bound.local().to_string();
     Ok(Bound { socket, address: advertised(&bound, config.advertise.as_ref()).to_string(), local })
 }

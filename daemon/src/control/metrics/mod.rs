@@ -69,6 +69,8 @@ fn whole_node(node: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     families.gauge("pylmd_parts_unoffered", help, unoffered as f64)?;
     let help = "Connections that were refused, as the process may have no more files open";
     families.counter("pylmd_connections_refused", help, node.refused)?;
+    let help = "Connections over loopback that were cut, as their user may not come in";
+    families.counter("pylmd_connections_cut", help, node.cut)?;
     families.counter("pylmd_garbage", "Messages that made no sense", node.garbage)
 }
 

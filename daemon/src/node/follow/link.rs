@@ -8,9 +8,10 @@ use crate::node::ledger::{JobKey, Ledger, MessageKey};
 use bytes::Bytes;
 use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::palm::PalmMessage;
-use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role};
+use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role, refusal};
 use pylm_transport::{
     Context, Frame, Frames, Monitor, MonitorEventKind, Options, SendError, Socket, SocketKind, TcpConnection,
+    foreign_listener, own_uid, user_name,
 };
 use slotmap::SecondaryMap;
 use std::collections::{HashMap, VecDeque};
@@ -57,6 +58,7 @@ pub struct Link {
     batch: BatchWriter,
     backlog: VecDeque<Frames>,
     hello: (Uuid, String, String),
+    address: String,
 }
 
 impl Link {
@@ -77,7 +79,8 @@ impl Link {
         };
         let socket = context.socket(SocketKind::Dealer, &options)?;
         let monitor = socket.monitor()?;
-        socket.connect(&from.address.to_string())?;
+        let address = from.address.to_string();
+        socket.connect(&address)?;
         Ok(Link {
             socket,
             monitor,
@@ -92,6 +95,7 @@ impl Link {
             batch: BatchWriter::new(),
             backlog: VecDeque::new(),
             hello: (peer, name, from.topic.clone()),
+            address,
         })
     }
 
@@ -190,11 +194,23 @@ impl Link {
             match event.kind {
                 MonitorEventKind::Connected => self.connection = event.connection(),
                 MonitorEventKind::HandshakeSucceeded => self.pulse.hear(now),
+                MonitorEventKind::HandshakeFailed if self.stage == Stage::Asked => {
+                    self.tell_of_refusal();
+                    return true;
+                }
                 MonitorEventKind::Disconnected => return true,
                 _ => {}
             }
         }
         false
+    }
+
+    /// Tells why the other side has cut the connection, where that can be found out here.
+    fn tell_of_refusal(&self) {
+        if let Some(owner) = foreign_listener(&self.address) {
+            let why = refusal::another_users_node(&self.address, &user_name(owner), &user_name(own_uid()));
+            tracing::error!(why, "an earlier node refuses this one, and is tried again");
+        }
     }
 
     /// The other side has said Welcome, with these terms.

@@ -5,7 +5,8 @@
 
 use crate::gate;
 use crate::node::config::{NodeConfig, PeerPorts};
-use crate::node::sockets::{BindError, Bound, bind};
+use crate::node::doors::PylmDoor;
+use crate::node::sockets::{BindError, Bound, bind, bind_pylm};
 use pylm_protocol::{Address, Host};
 use pylm_transport::{Context, SocketKind};
 
@@ -24,10 +25,13 @@ impl Ports {
     /// # Errors
     /// When a shared one cannot be bound. Another port that is taken is left out.
     pub fn bind(context: &Context, config: &NodeConfig) -> Result<Self, BindError> {
-        let pull = bind(context, SocketKind::Pull, config, "pull", &config.pull)?;
-        let publish = bind(context, SocketKind::Xpub, config, "pub", &config.pub_)?;
-        let push = bind(context, SocketKind::Push, config, "worker-push", &config.worker_push)?;
+        let pull = bind_pylm(context, SocketKind::Pull, config, "pull", &config.pull)?;
+        let publish = bind_pylm(context, SocketKind::Xpub, config, "pub", &config.pub_)?;
+        let push = bind_pylm(context, SocketKind::Push, config, "worker-push", &config.worker_push)?;
         let mut ports = Ports { clients: vec![(pull, publish)], workers: vec![push] };
+        if config.pylm == PylmDoor::Off {
+            return Ok(ports);
+        }
         let mut half = None;
         for (place, port) in numbers(&config.peer_ports).into_iter().enumerate() {
             if gate::is_half_full() {

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub(crate) garbage: u64,
     /// Connections that were refused, as the process may have no more files open.
     pub(crate) refused: u64,
+    /// Connections over loopback that were cut because of their user.
+    pub(crate) cut: u64,
     /// Messages that took down every host, and are kept for `pylm failed`.
     pub(crate) kept_failed: usize,
     cache: CacheUse,

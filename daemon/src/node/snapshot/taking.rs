@@ -64,6 +64,7 @@ impl Router {
             moves: self.ledger.moves(),
             garbage: self.garbage,
             refused: gate::refused(),
+            cut: gate::cut(),
             kept_failed: self.failed.len(),
             cache: CacheUse { keys, bytes },
             queues: self.queues(),

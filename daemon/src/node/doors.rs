@@ -1,0 +1,108 @@
+//! Where a node listens, and to whom: pylm's sockets, which encrypt nothing, are for the own user on this machine, unless more is said.
+
+use super::sockets::BindError;
+use crate::gate::{self, User};
+use pylm_protocol::{Address, Host};
+use std::str::FromStr;
+
+/// Where pylm's own sockets are: the value of `--pylm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PylmDoor {
+    /// Nowhere.
+    Off,
+    /// On loopback, for the own user.
+    Loopback,
+    /// At this host, for whoever reaches it.
+    Host(Host),
+}
+
+impl FromStr for PylmDoor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(PylmDoor::Off),
+            "loopback" => Ok(PylmDoor::Loopback),
+            host => host.parse().map(PylmDoor::Host).map_err(|error| format!("{error}, or off, or loopback")),
+        }
+    }
+}
+
+impl PylmDoor {
+    /// The host at which everybody who reaches it comes in, if there is one.
+    pub fn open_host(&self) -> Option<&Host> {
+        match self {
+            PylmDoor::Host(host) => Some(host),
+            PylmDoor::Off | PylmDoor::Loopback => None,
+        }
+    }
+
+    /// Whether a plain socket may be at an address.
+    pub fn check(&self, flag: &'static str, address: &Address) -> Result<(), BindError> {
+        let is_open = address.host().is_some_and(|host| host.is_address() && !host.is_loopback());
+        match self {
+            PylmDoor::Off | PylmDoor::Loopback if is_open => {
+                Err(BindError::Open { flag, address: address.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets those in over loopback who may come in, and tells of what is open to more. To be called before anything listens.
+    ///
+    /// # Errors
+    /// When the system does not tell whose a connection is, and it was not said that everybody may come in.
+    pub fn begin(&self, users: &[User]) -> Result<(), BindError> {
+        let outcome = match self.open_host().filter(|host| host.is_loopback()) {
+            // Everybody comes in only where nobody can be told apart.
+            Some(host) => pylm_transport::check_owners().map_or_else(
+                |why| {
+                    tracing::warn!(%host, %why, "every user of this machine comes in: the system does not tell whose a connection is");
+                    gate::admit_everybody();
+                    Ok(())
+                },
+                |()| gate::admit(users),
+            ),
+            None => gate::admit(users),
+        };
+        outcome.map_err(BindError::Untold)?;
+        if let Some(host) = self.open_host().filter(|host| !host.is_loopback()) {
+            tracing::warn!(
+                %host,
+                "pylm's sockets are open to whoever reaches this host: nothing there is encrypted, and nobody is asked for a key"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_socket_is_on_loopback_unless_a_host_is_said() {
+        let check = |door: &str, address: &str| {
+            let door: PylmDoor = door.parse().unwrap();
+            door.check("db", &address.parse().unwrap()).is_ok()
+        };
+        for here in
+            ["tcp://127.0.0.1:1", "tcp://127.3.2.1:1", "tcp://[::1]:1", "tcp://localhost:1", "ipc://@node"]
+        {
+            assert!(check("loopback", here) && check("off", here), "{here}");
+        }
+        for open in ["tcp://0.0.0.0:1", "tcp://*:1", "tcp://[::]:1", "tcp://10.1.2.3:1", "tcp://[fe80::1]:1"]
+        {
+            assert!(!check("loopback", open) && !check("off", open), "{open}");
+            assert!(check("0.0.0.0", open) && check("127.0.0.1", open), "{open}");
+        }
+        assert!("".parse::<PylmDoor>().is_err() && "tcp://a:1".parse::<PylmDoor>().is_err());
+    }
+
+    #[test]
+    fn what_is_refused_names_what_mends_it() {
+        let address = "tcp://0.0.0.0:5559".parse().unwrap();
+        let error = PylmDoor::Loopback.check("db", &address).unwrap_err().to_string();
+        assert!(error.contains("--db tcp://0.0.0.0:5559") && error.contains("--pylm 0.0.0.0"), "{error}");
+    }
+}
