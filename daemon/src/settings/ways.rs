@@ -18,7 +18,8 @@ fn samples(arg: &Arg) -> [String; 3] {
     match name {
         "ADDRESS" => of("tcp://127.0.0.1:700#"),
         "HOST:PORT" => of("127.0.0.1:800#"),
-        "HOST" => of("127.0.0.#"),
+        "HOST" | "off|loopback|HOST" => of("127.0.0.#"),
+        "USER" => of("#"),
         "FIRST-LAST" => of("2000#-20100"),
         "TOPIC=DB_ADDRESS" => of("first=tcp://127.0.0.1:700#"),
         "PLUGIN.KEY=VALUE" => of("plugin.key=#"),

@@ -148,7 +148,8 @@ fn owner_over_file(_: BorrowedFd<'_>) -> Option<Uid> {
     None
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
