@@ -62,7 +62,7 @@ pub fn limit() -> Deadline {
 impl Example {
     /// Let a pylm client run the example, see that it gets the answers and no more.
     #[track_caller]
-    pub fn check(&self, mix: Mix) {
+    pub fn check(&self, mix: Mix<'_>) {
         let _limit = limit();
         let flow = Flow::start(self.parts, mix);
         let results = self.answers.iter().map(|(_, count)| count).sum::<usize>().to_string();

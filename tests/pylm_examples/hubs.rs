@@ -1,9 +1,9 @@
 //! master_pipeline and server_hub: a node with workers before, or behind, a node that runs its functions itself.
 
 use super::example::{Example, mixtures};
-use pylm_tests::flow::{Part, Workers};
+use pylm_tests::flow::{FIRST, LAST, Part, Workers};
 
-const WORKERS: Workers = Workers { plugin: "parallel", python: ("worker.py", &[]) };
+const WORKERS: Workers = Workers { label: "workers", plugin: "parallel", python: ("worker.py", &[]) };
 
 mod master_pipeline {
     use super::*;
@@ -18,21 +18,13 @@ mod master_pipeline {
         workers: Some(WORKERS),
     };
 
-    const PIPELINE: Part = Part {
-        label: "pipeline",
-        name: "my_pipeline",
-        from: &[("server", "master")],
-        pipelined: false,
-        ours: &["--plugin", "stamp", "--set", "stamp.text=second "],
-        python: ("pipeline.py", &["--text", "second "]),
-        workers: None,
-    };
+    const PIPELINE: Part = Part { from: &[("server", "master")], ..LAST };
 
     const MASTER_PIPELINE: Example = Example {
         parts: &[MASTER, PIPELINE],
-        call: &["server.foo", "my_pipeline.foo"],
+        call: &["server.foo", "last.foo"],
         cached: false,
-        answers: &[("second worker processed a message", 10)],
+        answers: &[("last worker processed a message", 10)],
         last: None,
         logged: &[],
     };
@@ -40,7 +32,7 @@ mod master_pipeline {
     mixtures! {
         MASTER_PIPELINE;
         a_python_master: "master",
-        a_python_pipeline: "pipeline",
+        a_python_pipeline: "last",
         python_workers: "workers"
     }
 }
@@ -48,20 +40,10 @@ mod master_pipeline {
 mod server_hub {
     use super::*;
 
-    const SERVER: Part = Part {
-        label: "server",
-        name: "server",
-        from: &[],
-        pipelined: true,
-        ours: &["--plugin", "stamp", "--set", "stamp.text=first "],
-        python: ("server.py", &["--text", "first "]),
-        workers: None,
-    };
-
     const HUB: Part = Part {
         label: "hub",
         name: "hub",
-        from: &[("server", "server")],
+        from: &[("first", "first")],
         pipelined: false,
         ours: &[],
         python: ("hub.py", &[]),
@@ -69,13 +51,13 @@ mod server_hub {
     };
 
     const SERVER_HUB: Example = Example {
-        parts: &[SERVER, HUB],
-        call: &["server.foo", "hub.foo"],
+        parts: &[FIRST, HUB],
+        call: &["first.foo", "hub.foo"],
         cached: false,
         answers: &[("worker processed first a message", 10)],
         last: None,
         logged: &[],
     };
 
-    mixtures! { SERVER_HUB; a_python_server: "server", a_python_hub: "hub", python_workers: "workers" }
+    mixtures! { SERVER_HUB; a_python_server: "first", a_python_hub: "hub", python_workers: "workers" }
 }

@@ -40,7 +40,7 @@ mod error {
     use super::*;
 
     /// To a pylm client a function that fails is a payload of `0`, which it cannot tell from a result.
-    fn check(mix: Mix) {
+    fn check(mix: Mix<'_>) {
         Example { call: &["my_server.fail"], answers: &[("0", 10)], ..SINGLE }.check(mix);
     }
 

@@ -10,10 +10,10 @@ const MASTER: Part = Part {
     pipelined: false,
     ours: &[],
     python: ("master.py", &[]),
-    workers: Some(Workers { plugin: "parallel", python: ("worker.py", &[]) }),
+    workers: Some(Workers { label: "workers", plugin: "parallel", python: ("worker.py", &[]) }),
 };
 
-const CACHED: Workers = Workers { plugin: "cached", python: ("worker.py", &["--cached"]) };
+const CACHED: Workers = Workers { label: "workers", plugin: "cached", python: ("worker.py", &["--cached"]) };
 
 const PARALLEL: Example = Example {
     parts: &[MASTER],
@@ -87,7 +87,7 @@ mod mux_parallel {
 
     const MUX_PARALLEL: Example = Example {
         parts: &[Part {
-            workers: Some(Workers { plugin: "testing", python: ("mux_worker.py", &[]) }),
+            workers: Some(Workers { label: "workers", plugin: "testing", python: ("mux_worker.py", &[]) }),
             ..MASTER
         }],
         call: &["server.twice"],
@@ -126,7 +126,7 @@ mod logging {
         parts: &[Part {
             ours: &["--plugin", "scatter3", "--plugin", "logged"],
             python: ("master.py", &["--copies", "3", "--final", "30"]),
-            workers: Some(Workers { plugin: "logged", python: ("worker.py", &[]) }),
+            workers: Some(Workers { label: "workers", plugin: "logged", python: ("worker.py", &[]) }),
             ..MASTER
         }],
         answers: &[("worker processed a message", 29), ("Final message", 1)],

@@ -1,7 +1,9 @@
 """What the pylm nodes that run functions themselves share: the functions that tests call, and where results go."""
 
+import foretold
 
-class Functions:
+
+class Functions(foretold.Single):
     text = None
     silent = False
 

@@ -5,6 +5,11 @@ import argparse
 from pylm.servers import Hub
 
 import peer
+import shaping
+
+
+class ShapedHub(shaping.Shaped, Hub):
+    pass
 
 
 def main():
@@ -14,11 +19,12 @@ def main():
     for socket in ("pub", "worker-pull", "worker-push", "db"):
         parser.add_argument("--" + socket, required=True, metavar="ADDRESS")
     parser.add_argument("--pipelined", action="store_true", help="results go on to the nodes that follow")
+    shaping.add_arguments(parser)
     options = parser.parse_args()
     peer.end_with_stdin()
 
     [(topic, address)] = options.source
-    hub = Hub(
+    hub = ShapedHub(
         name=options.name,
         sub_address=address,
         pub_address=options.pub,
@@ -29,7 +35,7 @@ def main():
         pipelined=options.pipelined,
     )
     hub.db_address = options.db
-    peer.start(hub, sockets=4)
+    peer.start(shaping.shape(hub, options), sockets=4)
 
 
 if __name__ == "__main__":

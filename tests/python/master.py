@@ -1,34 +1,15 @@
 """A pylm Master that can scatter copies and replace one of its results."""
 
 import argparse
-import itertools
 
-from pylm.parts.messages_pb2 import PalmMessage
 from pylm.servers import Master
 
 import peer
+import shaping
 
 
-class ShapedMaster(Master):
-    copies = 1
-    final = 0
-    final_as = "changed"
-    gathered = 0
-
-    def scatter(self, message):
-        yield from itertools.repeat(message, self.copies)
-
-    def gather(self, message):
-        self.gathered += 1
-        if self.gathered == self.final:
-            self.logger.critical("result %d is replaced", self.gathered)
-            if self.final_as == "changed":
-                # The message is changed in place, and reaches the client only because pylm sends that one.
-                message = self.change_payload(message, b"Final message")
-            else:
-                # pylm takes the topic from what gather yields, and sends the message that gather was given.
-                message = PalmMessage(client=message.client, payload=b"Final message")
-        yield message
+class ShapedMaster(shaping.Shaped, Master):
+    pass
 
 
 def main():
@@ -37,9 +18,7 @@ def main():
     for socket in ("pull", "pub", "worker-pull", "worker-push", "db"):
         parser.add_argument("--" + socket, required=True, metavar="ADDRESS")
     parser.add_argument("--pipelined", action="store_true")
-    parser.add_argument("--copies", type=int, default=1, help="messages that scatter makes of each")
-    parser.add_argument("--final", type=int, default=0, help="the result, counted from 1, that gather replaces")
-    parser.add_argument("--final-as", choices=("changed", "new"), default="changed")
+    shaping.add_arguments(parser)
     options = parser.parse_args()
     peer.end_with_stdin()
 
@@ -52,10 +31,9 @@ def main():
         db_address=options.db,
         pipelined=options.pipelined,
     )
-    master.copies, master.final, master.final_as = options.copies, options.final, options.final_as
     # A Master keeps its address in its cache only; a Server has it as an attribute.
     master.db_address = options.db
-    peer.start(master, sockets=4)
+    peer.start(shaping.shape(master, options), sockets=4)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ import time
 
 from pylm.servers import MuxWorker
 
+import foretold
 import peer
 
 
-class Functions(MuxWorker):
+class Functions(foretold.Several, MuxWorker):
     values = 2
     delay = 0.0
 

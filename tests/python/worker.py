@@ -8,10 +8,11 @@ import time
 
 from pylm.servers import Worker
 
+import foretold
 import peer
 
 
-class Functions(Worker):
+class Functions(foretold.Single, Worker):
     delay = 0.0
     cached = False
     calls = 0

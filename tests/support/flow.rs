@@ -4,6 +4,9 @@ use std::ops::RangeInclusive;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
+use crate::account::Account;
 use crate::address::wait_for_peers;
 use crate::node::{Node, WorkerHost};
 use crate::process::Process;
@@ -34,28 +37,53 @@ pub struct Part {
     pub workers: Option<Workers>,
 }
 
+/// A Server whose results go on.
+pub const FIRST: Part = Part {
+    label: "first",
+    name: "first",
+    from: &[],
+    pipelined: true,
+    ours: &["--plugin", "stamp", "--set", "stamp.text=first "],
+    python: ("server.py", &["--text", "first "]),
+    workers: None,
+};
+
+/// A Pipeline behind it, whose results go to the client.
+pub const LAST: Part = Part {
+    label: "last",
+    name: "last",
+    from: &[("first", "first")],
+    pipelined: false,
+    ours: &["--plugin", "stamp", "--set", "stamp.text=last "],
+    python: ("pipeline.py", &["--text", "last "]),
+    workers: None,
+};
+
 /// The two workers of a node, in the words of both sides.
+#[derive(Clone, Copy)]
 pub struct Workers {
+    /// What the flow calls them.
+    pub label: &'static str,
     /// The plugin that our worker hosts load.
     pub plugin: &'static str,
     /// The script in `tests/python` that runs pylm's worker, and more arguments of it.
     pub python: (&'static str, &'static [&'static str]),
 }
 
-/// Which parts run on the unmodified Python package.
+/// Which parts and workers run on the unmodified Python package.
 #[derive(Clone, Copy, Debug)]
-pub enum Mix {
+pub enum Mix<'a> {
     /// None.
     Ours,
-    /// The one with this label; `workers` are the flow's workers.
-    Swapped(&'static str),
+    /// The one with this label.
+    Swapped(&'a str),
     /// Those with these labels.
-    Mixed(&'static [&'static str]),
+    Mixed(&'a [&'a str]),
     /// All of them.
     Python,
 }
 
-impl Mix {
+impl Mix<'_> {
     fn is_python(self, label: &str) -> bool {
         match self {
             Mix::Ours => false,
@@ -89,25 +117,27 @@ impl Flow {
     /// Where one does not get ready, or `mix` names none of them.
     #[must_use]
     #[track_caller]
-    pub fn start(parts: &[Part], mix: Mix) -> Self {
+    pub fn start(parts: &[Part], mix: Mix<'_>) -> Self {
         if let Mix::Swapped(label) = mix {
-            let known = parts.iter().any(|part| part.label == label || label == "workers");
+            let workers = |part: &Part| part.workers.is_some_and(|workers| workers.label == label);
+            let known = parts.iter().any(|part| part.label == label || workers(part));
             assert!(known, "no part is called {label}");
         }
         let mut flow = Self { nodes: Vec::new(), workers: Vec::new() };
         for part in parts {
-            flow.add(part, mix.is_python(part.label), mix.is_python("workers"));
+            flow.add(part, mix);
         }
         flow.wait_for_links(parts);
         flow
     }
 
     #[track_caller]
-    fn add(&mut self, part: &Part, python: bool, python_workers: bool) {
+    fn add(&mut self, part: &Part, mix: Mix<'_>) {
+        let python = mix.is_python(part.label);
         let node = if python { self.start_python(part) } else { self.start_ours(part) };
-        if let Some(Workers { plugin, python: (script, args) }) = part.workers {
+        if let Some(Workers { label, plugin, python: (script, args) }) = part.workers {
             for name in WORKERS {
-                self.workers.push(if python_workers {
+                self.workers.push(if mix.is_python(label) {
                     pylm::serving(name, script, &node.db, args)
                 } else {
                     WorkerHost::start(&node.db, &[plugin], name, &[]).process
@@ -181,8 +211,17 @@ impl Flow {
     #[must_use]
     #[track_caller]
     pub fn python_client(&self, args: &[&str]) -> Vec<String> {
+        let mut client = self.start_client("client.py", args);
+        client.wait_for_success(PATIENCE);
+        client.stdout_lines()
+    }
+
+    /// Start a script that is such a client.
+    #[must_use]
+    #[track_caller]
+    pub fn start_client(&self, script: &str, args: &[&str]) -> Process {
         let (first, last) = (&self.nodes[0], &self.nodes[self.nodes.len() - 1]);
-        let mut flags = vec!["--server", first.name];
+        let mut flags = vec!["--db", &*first.db, "--server", first.name];
         if self.nodes.len() > 1 {
             flags.extend(["--sub", &last.publish]);
         }
@@ -190,7 +229,22 @@ impl Flow {
             // pylm's nodes drop results that are faster than the client's subscription.
             flags.extend(["--send-after", "0.5"]);
         }
-        pylm::client_lines(&first.db, &[&flags, args].concat(), PATIENCE)
+        pylm::script("client", script, &[&flags, args].concat())
+    }
+
+    /// End our nodes, the first one first, each when all that it has taken has ended; what they counted.
+    ///
+    /// # Panics
+    /// Where one does not end well.
+    #[track_caller]
+    pub fn end(mut self) -> Vec<Account> {
+        let ours = self.nodes.iter_mut().filter(|node| !node.python);
+        let end = |node: &mut Running| {
+            node.process.signal(Signal::TERM);
+            node.process.wait_for_success(PATIENCE);
+            Account::of(&node.process)
+        };
+        ours.map(end).collect()
     }
 
     /// Run our command `pylm` on the first node to its end: what to do, and its standard input.

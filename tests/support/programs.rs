@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Packages whose programs and plugins tests run.
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 19] = [
     "pylmd",
     "pylm-cli",
     "alternate",
@@ -26,6 +26,8 @@ const PACKAGES: [&str; 17] = [
     "parts",
     "sum",
     "testing-plugin",
+    "foretold",
+    "sift",
 ];
 
 /// How to build.
