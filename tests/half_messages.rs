@@ -1,4 +1,4 @@
-//! Connections that say no Hello, and send half of a message: libzmq keeps what has come, and the node bounds it.
+//! Connections that say no Hello, or are of pylm's peers, and send half of a message: libzmq keeps what has come, and the node bounds it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use pylm_tests::address;
 use pylm_tests::deadline::deadline;
 use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::pylm;
 use pylm_tests::waiting::wait_until;
 
 const MOST: usize = 8_000_000;
 
-/// Greets as ZMTP 3.0 has it, without security, as a DEALER.
-fn greet(db: &str) -> TcpStream {
-    let mut stream = address::connect(db);
+/// Greets as ZMTP 3.0 has it, without security, as a socket of this kind.
+fn greet(address: &str, kind: &str) -> TcpStream {
+    let mut stream = address::connect(address);
     let mut greeting = vec![0; 64];
     greeting[0] = 0xff;
     greeting[8] = 1;
@@ -24,7 +25,8 @@ fn greet(db: &str) -> TcpStream {
     greeting[12..16].copy_from_slice(b"NULL");
     stream.write_all(&greeting).unwrap();
     stream.read_exact(&mut greeting).unwrap();
-    let ready = [&b"\x05READY\x0bSocket-Type"[..], &6_u32.to_be_bytes(), b"DEALER"].concat();
+    let ready =
+        [&b"\x05READY\x0bSocket-Type"[..], &(kind.len() as u32).to_be_bytes(), kind.as_bytes()].concat();
     stream.write_all(&[&[4, ready.len() as u8][..], &ready].concat()).unwrap();
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();
@@ -33,9 +35,9 @@ fn greet(db: &str) -> TcpStream {
     stream
 }
 
-/// Sends the beginning of a frame of the largest size; whether all of it was taken.
-fn send_half(stream: &mut TcpStream, bytes: usize) -> bool {
-    let head = [&[2_u8][..], &(MOST as u64).to_be_bytes()].concat();
+/// Sends the beginning of a frame of so many bytes; whether all of it was taken.
+fn send_half(stream: &mut TcpStream, size: usize, bytes: usize) -> bool {
+    let head = [&[2_u8][..], &(size as u64).to_be_bytes()].concat();
     stream.write_all(&[head, vec![7; bytes]].concat()).is_ok()
 }
 
@@ -55,14 +57,14 @@ fn what_is_half_there_is_bounded_together_and_ends() {
     let _host = WorkerHost::start(&node.db, &["testing"], "host", &[]);
     let client = node.client();
     let before = node.process.rss_bytes();
-    let mut silent = greet(&node.db);
-    let mut little = greet(&node.db);
-    assert!(send_half(&mut little, 100_000));
+    let mut silent = greet(&node.db, "DEALER");
+    let mut little = greet(&node.db, "DEALER");
+    assert!(send_half(&mut little, MOST, 100_000));
     let begun = Instant::now();
-    let mut crowd: Vec<_> = (0..30).map(|_| greet(&node.db)).collect();
+    let mut crowd: Vec<_> = (0..30).map(|_| greet(&node.db, "DEALER")).collect();
     // Those that are cut meanwhile take no more.
     for stream in &mut crowd {
-        let _ = send_half(stream, MOST - 1_000_000);
+        let _ = send_half(stream, MOST, MOST - 1_000_000);
     }
     // 9 MB may be there, and so one of them may stay.
     wait_until("all but one are cut", || {
@@ -79,4 +81,34 @@ fn what_is_half_there_is_bounded_together_and_ends() {
     wait_until("what stays half there is cut", || is_cut(&mut little));
     assert!(begun.elapsed() > Duration::from_secs(9), "it had time to come whole");
     assert!(!is_cut(&mut silent), "who has sent nothing may stay");
+}
+
+#[test]
+fn what_pylm_peers_leave_half_there_is_bounded_together_too() {
+    let _limit = deadline(Duration::from_secs(900));
+    const SIZE: usize = 12_000_000;
+    const CLIENT: Duration = Duration::from_secs(30);
+    let node = Node::start(&["--max-message", "1000000"]);
+    let _worker = pylm::worker("worker", &node.db, &[]);
+    let echo = ["--function", "server.python_echo", "--count", "20"];
+    assert_eq!(pylm::client_lines(&node.db, &echo, CLIENT), ["b'a message'"; 20]);
+    let before = node.process.rss_bytes();
+    // Whoever has sent whole messages, and nothing since, may stay.
+    let mut whole = greet(&node.pull, "PUSH");
+    assert!((0..100).all(|_| send_half(&mut whole, 10_000, 10_000)));
+    let sockets = [&node.pull, &node.worker_pull];
+    let mut crowd: Vec<_> = (0..6).flat_map(|_| sockets.map(|address| greet(address, "PUSH"))).collect();
+    for stream in &mut crowd {
+        let _ = send_half(stream, SIZE, SIZE - 1_000_000);
+    }
+    // Of 132 MB, 64 MiB may stay: six of twelve.
+    wait_until("half of them are cut", || {
+        crowd.iter_mut().filter_map(|stream| is_cut(stream).then_some(())).count() >= 6
+    });
+    wait_until("the node has given back what it held of them", || {
+        node.process.rss_bytes().saturating_sub(before) < 100 << 20
+    });
+    assert_eq!(pylm::client_lines(&node.db, &echo, CLIENT), ["b'a message'"; 20]);
+    let mut left = crowd.iter_mut().filter_map(|stream| (!is_cut(stream)).then_some(()));
+    assert!(left.next().is_some() && !is_cut(&mut whole), "some may stay");
 }

@@ -383,3 +383,40 @@ fn a_client_that_does_nothing_for_longer_than_silence_keeps_its_one_connection()
     assert_eq!((said("a client is here"), said("a client is gone")), (1, 0), "{lines:#?}");
     node.end(PATIENCE);
 }
+
+/// What comes of a job right behind the start of a follower is not lost for want of one who follows.
+#[test]
+fn a_follower_is_ready_when_the_node_that_it_follows_knows_it() {
+    let _limit = limit();
+    let first = Node::start(&[
+        "--name",
+        "first",
+        "--pipelined",
+        "--inline",
+        "--plugin",
+        "testing",
+        "--function-wait",
+        "0",
+    ]);
+    first.process.wait_for_line("own host is here", PATIENCE);
+    for _ in 0..3 {
+        let from = format!("first={}", first.db);
+        let args = ["--name", "last", "--inline", "--plugin", "testing", "--from", &from];
+        let last = Node::start(&args);
+        // The follower's own functions may come a moment later, for which it waits.
+        let results = first.client().eval("first.echo last.echo", "job").unwrap();
+        assert_eq!(results, ["job"]);
+        last.end(AT_ONCE * 2);
+    }
+}
+
+#[test]
+fn a_follower_of_a_node_that_is_away_is_ready_too_and_says_so() {
+    let _limit = limit();
+    let begun = std::time::Instant::now();
+    let node = Node::start(&["--from", "first=tcp://127.0.0.1:1"]);
+    assert!(begun.elapsed() < AT_ONCE * 2, "{:?}", begun.elapsed());
+    let line = node.process.wait_for_line("an earlier node is away", PATIENCE);
+    assert!(line.contains("first=tcp://127.0.0.1:1"), "{line}");
+    node.end(AT_ONCE * 2);
+}

@@ -4,6 +4,7 @@
 use std::ffi::{CStr, c_void};
 use std::fmt;
 use std::ops::Deref;
+use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -160,7 +161,13 @@ impl Frame {
     /// The connection that a received frame came over; none where that was no TCP connection, or is gone.
     #[must_use]
     pub fn connection(&self) -> Option<TcpConnection> {
-        TcpConnection::of(self.property(c"__fd")?.parse().ok()?)
+        TcpConnection::of(self.descriptor()?)
+    }
+
+    /// The descriptor that the connection had in libzmq which a received frame came over.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.property(c"__fd")?.parse().ok()
     }
 
     /// Whether further frames of the same multipart follow; only for a frame just received.

@@ -30,6 +30,12 @@ impl TcpConnection {
         Some(Self { fd, inode: inode(borrowed)? })
     }
 
+    /// Whether it has, or had, this descriptor.
+    #[must_use]
+    pub fn is_at(&self, fd: RawFd) -> bool {
+        self.fd == fd
+    }
+
     /// For how long nothing has been received.
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {

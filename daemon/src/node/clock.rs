@@ -26,6 +26,7 @@ impl Router {
         }
         self.replies.forget_read();
         self.tick_strangers(now);
+        self.tick_halves(now);
         self.expire_unoffered(now);
         self.tick_followed(now);
         self.room_made |= !self.starved.is_empty();

@@ -71,6 +71,9 @@ pub struct NodeConfig {
     pub pylm_attempts: u32,
     /// How long a pylm worker may give nothing for a message, where nothing tells that it has passed it over.
     pub pylm_silence: Duration,
+    /// How long a message goes on at a pylm worker after its last result, at least, where its client is told of its end and nothing
+    /// proves it.
+    pub pylm_quiet: Duration,
     /// For how long its routing thread asks for news before it sleeps.
     pub spin: Duration,
     /// The stack of each thread that runs hooks, in bytes.

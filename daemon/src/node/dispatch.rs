@@ -3,11 +3,11 @@
 use super::bounds::{RETRY_DELAY, RETRY_DELAY_MAX};
 use super::egress::Client;
 use super::hosts::Host;
-use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult, Part};
+use super::ledger::{Ended, HostKey, LeaseEnd, LeaseKey, LeaseResult, MessageKey, Part};
 use super::message::Message;
 use super::native::stream::Output;
 use super::pylm::late::Late;
-use super::pylm::tracking;
+use super::pylm::workers::Sent;
 use super::router::Router;
 use crate::supervisor::growing;
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub enum Reply<'a> {
     Pylm {
         /// The frame that it was read from.
         frame: &'a mut Frame,
+        /// The port that its message went by.
+        port: usize,
         /// Its function is said to give one result for each message; otherwise others may come.
         is_sure: bool,
     },
@@ -49,7 +51,7 @@ impl Router {
         }
         let mut pushed = false;
         let mut refused = Vec::new();
-        let Router { ledger, hosts, sessions, workers, tempos, run_mark, pen, .. } = self;
+        let Router { ledger, hosts, sessions, workers, clients, tempos, run_mark, pen, .. } = self;
         ledger.dispatch(|assignment| match hosts.get_mut(assignment.host) {
             Some(Host::Native(host)) => {
                 if let Err(why) = host.assign(&assignment, now, sessions) {
@@ -58,10 +60,13 @@ impl Router {
             }
             Some(Host::Pylm(port)) => {
                 let part = &assignment.part;
-                let tracking = tracking(assignment.lease, *run_mark);
+                let tracking = run_mark.tracking(*port, assignment.lease);
                 let tempo = tempos.of(part.function, assignment.function);
                 let palm = part.body.to_palm(part.identity, Some(tracking), pen);
-                workers[*port].push(assignment.lease, tempo, palm, now);
+                let counts =
+                    part.body.header.elsewhere || matches!(clients.get(part.job), Some(Client::Pylm(_)));
+                let sent = Sent::new(assignment.lease, tempo, !counts, now);
+                workers[*port].push(sent, palm, now);
                 pushed = true;
             }
             Some(Host::Subscribers(subscribers)) => {
@@ -121,11 +126,12 @@ impl Router {
             Some(Client::Pylm(stream)) => {
                 let (job, identity) = (message.job, part.identity);
                 let result = Message { payload, ..part.part.body };
-                if let Reply::Pylm { frame, .. } = reply {
-                    let tracking = tracking(lease, self.run_mark);
+                if let Reply::Pylm { frame, port, .. } = reply {
+                    let tracking = self.run_mark.tracking(port, lease);
                     stream.push(result.answer_to_palm(frame, identity, tracking, &mut self.pen));
                     let body = Message { payload: Bytes::new(), ..result };
-                    late = Some(Late { job, identity, body, original: None, results: 1 });
+                    let message = MessageKey::default();
+                    late = Some(Late { job, message, identity, body, original: None, results: 1 });
                 } else {
                     stream.push(result.to_palm(identity, None, &mut self.pen));
                 }

@@ -94,6 +94,9 @@ impl Router {
             Settled::Done(key) => {
                 let Some(message) = self.ledger.end(key, self.ledger.outcome(key)) else { return };
                 self.count_off(&message);
+                if message.is_counted() {
+                    return;
+                }
                 let done = Output::Done { number: message.number, results: message.results };
                 match self.clients.get_mut(message.job) {
                     Some(Client::Native(stream)) => stream.push(done),

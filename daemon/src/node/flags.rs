@@ -166,6 +166,10 @@ pub struct Flags {
     /// sooner
     #[arg(long, value_name = "TIME", default_value = "10m", help_heading = "pylm workers")]
     pylm_silence: TimeSpan,
+    /// How long a message at a pylm worker goes on, at least, after its last result, where its client is told of its end (a native one) and
+    /// nothing proves it: a result that comes later is lost; see --pylm-single for functions that need no such wait
+    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "pylm workers")]
+    pylm_quiet: TimeSpan,
 
     /// A web worker: gets functions that no other worker host offers by name, as POST of a PalmMessage; can be repeated
     #[arg(long, value_name = "URL", help_heading = "Web workers")]
@@ -260,6 +264,7 @@ impl Flags {
             pylm_single: self.pylm_single.iter().map(Name::to_string).collect(),
             pylm_attempts: self.pylm_attempts,
             pylm_silence: self.pylm_silence.into(),
+            pylm_quiet: self.pylm_quiet.into(),
             plugins,
         }
     }

@@ -37,7 +37,7 @@ impl Router {
 
     /// Takes what was read from the PULL of a client's own line. Who has connected meanwhile is heard first.
     pub(super) fn receive_pulled(&mut self, line: usize, now: Instant) {
-        self.hear_pushes(line);
+        self.hear_pushes(line, now);
         let mut pulled = std::mem::take(&mut self.pulled);
         pulled.drain(..).for_each(|frame| self.receive_frame(line, frame, now));
         self.pulled = pulled;
@@ -288,8 +288,8 @@ impl Router {
     }
 
     /// Hears which PUSH sockets of a client have come and gone.
-    pub(crate) fn read_pull_monitor(&mut self, place: usize) {
-        self.hear_pushes(place);
+    pub(crate) fn read_pull_monitor(&mut self, place: usize, now: Instant) {
+        self.hear_pushes(place, now);
         let line = &mut self.lines[place];
         if line.calls.is_undrained() {
             line.pull_ready |= line.pull.socket.events().is_ok_and(|events| events.readable);
@@ -299,10 +299,11 @@ impl Router {
         }
     }
 
-    fn hear_pushes(&mut self, place: usize) {
+    fn hear_pushes(&mut self, place: usize, now: Instant) {
         let line = &mut self.lines[place];
         let mut is_over = false;
         while let Some(event) = line.monitor.next_event() {
+            self.halves.hear(place, &event, now);
             if place > 0 {
                 is_over |= line.calls.push(&event);
             }

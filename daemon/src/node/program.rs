@@ -35,6 +35,9 @@ const TELL: Duration = Duration::from_secs(10);
 /// The time between two looks at what ends a node from inside: its limit for draining, and its own worker hosts.
 const WATCH: Duration = Duration::from_millis(500);
 
+/// How long a node waits, before it is ready, for those that it follows.
+const EARLIER: Duration = Duration::from_secs(2);
+
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
     pylm_transport::settle_process();
@@ -192,6 +195,12 @@ impl Flags {
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;
         gate::has_room()?;
+        for from in node.wait_for_earlier_nodes(EARLIER) {
+            tracing::warn!(
+                from,
+                "an earlier node is away, or has not answered: what it publishes until it does, this node does not get"
+            );
+        }
         let http = http.map(|address| address.to_string());
         let gateway_at = gateway.as_ref().map(|gateway| gateway.address().to_string());
         tracing::info!(

@@ -15,6 +15,7 @@ pub(super) enum Source {
     Db,
     DbMonitor,
     WorkerPull,
+    WorkerPullMonitor,
     Pull(usize),
     Publisher(usize),
     PullMonitor(usize),
@@ -34,6 +35,10 @@ impl Router {
                 return;
             }
             Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
+            Source::WorkerPullMonitor => {
+                self.worker_pull_monitor_ready = true;
+                return;
+            }
             Source::Pull(place) => {
                 let line = &mut self.lines[place];
                 (&mut line.pull_ready, line.pull.socket.events())
@@ -70,6 +75,7 @@ impl Router {
             || self.db_monitor_ready
             || self.may_dispatch()
             || self.worker_pull_ready
+            || self.worker_pull_monitor_ready
             || self.lines.iter().any(|line| {
                 line.publisher_ready || line.monitor_ready || (line.pull_ready && self.reads(line))
             })
@@ -117,11 +123,16 @@ impl Router {
                 },
             );
         }
+        // Before the messages that came over them, connections are counted.
+        if std::mem::take(&mut self.worker_pull_monitor_ready) || self.worker_pull_ready {
+            self.read_worker_pull_monitor(now);
+        }
         if self.worker_pull_ready {
             self.worker_pull_ready = self.take_turn(
                 &mut frames,
                 |router| &router.worker_pull.socket,
                 |router, frames| {
+                    router.count_answer(frames);
                     router.receive_answer(frames, now);
                 },
             );
@@ -139,7 +150,7 @@ impl Router {
             }
             // Before the messages that came over them, connections are counted.
             if std::mem::take(&mut self.lines[place].monitor_ready) || self.lines[place].pull_ready {
-                self.read_pull_monitor(place);
+                self.read_pull_monitor(place, now);
             }
             if self.lines[place].pull_ready && self.reads(&self.lines[place]) {
                 self.read_pull(place, &mut frames, now);
@@ -153,10 +164,13 @@ impl Router {
         let more = self.take_turn(
             frames,
             |router| &router.lines[place].pull.socket,
-            |router, frames| match place {
-                0 => router.receive_message(place, frames, now),
-                _ if frames.len() == 1 => router.pulled.append(frames),
-                _ => router.garbage("pull", "a message of several frames"),
+            |router, frames| {
+                router.halves.take(place, frames);
+                match place {
+                    0 => router.receive_message(place, frames, now),
+                    _ if frames.len() == 1 => router.pulled.append(frames),
+                    _ => router.garbage("pull", "a message of several frames"),
+                }
             },
         );
         self.lines[place].pull_ready = more;

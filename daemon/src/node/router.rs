@@ -13,9 +13,11 @@ use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
 use super::message::Pen;
 use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::clients::{Directory, Line};
+use super::pylm::halves::Halves;
 use super::pylm::ports::Ports;
 use super::pylm::service::Replies;
 use super::pylm::tempo::Tempos;
+use super::pylm::tracking::RunMark;
 use super::pylm::workers::WorkerPort;
 use super::reading::Source;
 use super::route::NextHeaders;
@@ -42,6 +44,10 @@ pub struct Router {
     pub(crate) db_monitor: Monitor,
     pub(crate) strangers: Strangers,
     pub(crate) worker_pull: Bound,
+    /// Tells who connects to it.
+    pub(crate) worker_pull_monitor: Monitor,
+    /// What is half there of messages of pylm peers.
+    pub(crate) halves: Halves,
     /// The sockets of pylm clients; the first is shared.
     pub(crate) lines: Vec<Line>,
     /// The sockets of pylm workers; the first is shared.
@@ -87,8 +93,8 @@ pub struct Router {
     pub(crate) gatherer: Option<Gatherer>,
     /// This run of the node.
     pub(crate) run: Uuid,
-    /// The same, as messages to pylm workers carry it.
-    pub(crate) run_mark: u64,
+    /// The same, as messages to pylm workers carry it, beside the place of the socket that they went by.
+    pub(crate) run_mark: RunMark,
     /// Since when it runs.
     pub(crate) started: Instant,
     /// Something may have become possible to dispatch.
@@ -104,6 +110,7 @@ pub struct Router {
     pub(super) db_ready: bool,
     pub(super) db_monitor_ready: bool,
     pub(super) worker_pull_ready: bool,
+    pub(super) worker_pull_monitor_ready: bool,
     poller: Poller,
     pub(super) sources: Vec<Source>,
     inbox: Receiver<Request>,
@@ -131,6 +138,7 @@ impl Router {
         let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
         let db_monitor = db.socket.monitor_accepts()?;
         let worker_pull = bind_pylm(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
+        let worker_pull_monitor = worker_pull.socket.monitor_accepts()?;
         let ports = Ports::bind(&context, &config)?;
         let now = Instant::now();
         let mut lines = Vec::with_capacity(ports.clients.len());
@@ -151,6 +159,7 @@ impl Router {
         watch(db.socket.fd(), Source::Db)?;
         watch(db_monitor.fd(), Source::DbMonitor)?;
         watch(worker_pull.socket.fd(), Source::WorkerPull)?;
+        watch(worker_pull_monitor.fd(), Source::WorkerPullMonitor)?;
         for (place, line) in lines.iter().enumerate() {
             watch(line.pull.socket.fd(), Source::Pull(place))?;
             watch(line.publisher.socket.fd(), Source::Publisher(place))?;
@@ -176,6 +185,8 @@ impl Router {
             db_monitor,
             strangers: Strangers::default(),
             worker_pull,
+            worker_pull_monitor,
+            halves: Halves::new(lines.len()),
             lines,
             workers,
             sessions: Sessions::default(),
@@ -197,7 +208,7 @@ impl Router {
             scatterer,
             gatherer,
             run,
-            run_mark: run.as_u64_pair().0,
+            run_mark: RunMark::of(run),
             started: now,
             undispatched: false,
             draining: false,
@@ -207,6 +218,7 @@ impl Router {
             db_ready: true,
             db_monitor_ready: true,
             worker_pull_ready: true,
+            worker_pull_monitor_ready: true,
             poller,
             sources,
             inbox,
@@ -291,6 +303,7 @@ impl Router {
             match self.inbox.try_recv() {
                 // Whoever asked may have gone meanwhile.
                 Ok(Request::Look(reply)) => drop(reply.send(self.look(now))),
+                Ok(Request::Away(reply)) => drop(reply.send(self.away())),
                 Ok(Request::Obey(Command::Drain)) => self.drain(),
                 Ok(Request::Obey(Command::Stop)) | Err(TryRecvError::Disconnected) => {
                     return self.say_goodbye(Duration::ZERO);
@@ -370,7 +383,9 @@ impl Router {
 
     /// Whether everything that was accepted has ended, and clients that are there have had it.
     fn is_drained(&self) -> bool {
-        self.ledger.totals().under_way == 0 && self.clients.values().all(|client| self.is_served(client))
+        self.ledger.totals().under_way == 0
+            && !self.ledger.has_late()
+            && self.clients.values().all(|client| self.is_served(client))
     }
 
     /// Tells peers, and lets the sockets send for so long what they have taken.

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// The time between two questions whether earlier nodes have answered.
+const ASK: Duration = Duration::from_millis(10);
 
 /// What others tell the routing thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(crate) enum Request {
     Obey(Command),
     /// Tell how the node is.
     Look(oneshot::Sender<Arc<Snapshot>>),
+    /// Tell which earlier nodes have not answered.
+    Away(Sender<Vec<String>>),
 }
 
 /// Where peers connect to.
@@ -108,6 +113,21 @@ impl Node {
     /// A handle that tells how the node is; it may be used from any thread.
     pub(crate) fn onlooker(&self) -> Onlooker {
         Onlooker { requests: self.requests.clone(), waker: self.waker.clone() }
+    }
+
+    /// Waits until all earlier nodes have answered, and so know this one: what they publish from then on comes here. It waits no longer
+    /// than that, nor when the node is told to end; those that are away.
+    pub fn wait_for_earlier_nodes(&self, limit: Duration) -> Vec<String> {
+        let end = Instant::now() + limit;
+        loop {
+            let (reply, away) = channel();
+            let asked = self.requests.send(Request::Away(reply)).is_ok() && self.waker.wake().is_ok();
+            let away = if asked { away.recv().unwrap_or_default() } else { Vec::new() };
+            if away.is_empty() || Instant::now() >= end || self.is_draining() {
+                return away;
+            }
+            std::thread::sleep(ASK);
+        }
     }
 
     /// Whether it was told to drain or to end.

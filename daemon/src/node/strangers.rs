@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// So much may be there of any connection, as of a request, or of those that came whole since the last look.
 const LITTLE: u64 = 64 << 10;
+/// Whole messages of fewer bytes are looked at only where one of half is suspected.
+const SMALL: usize = 4 << 10;
 /// Half a message may stay so long, and longer by what its bytes take at [`SLOWEST`].
 const GRACE: Duration = Duration::from_secs(10);
 /// Bytes for each millisecond.
@@ -62,9 +64,9 @@ impl Strangers {
         self.known.retain(|stranger| stranger.connection != *connection);
     }
 
-    /// A message came whole.
-    fn hear(&mut self, frame: &Frame) {
-        if !self.any_suspect {
+    /// A message of so many bytes came whole.
+    fn hear(&mut self, frame: &Frame, bytes: usize) {
+        if !self.any_suspect && bytes < SMALL {
             return;
         }
         let connection = frame.connection();
@@ -116,8 +118,8 @@ impl Router {
     }
 
     /// A whole message came from a connection that has said no Hello.
-    pub(super) fn hear_stranger(&mut self, frame: &Frame) {
-        self.strangers.hear(frame);
+    pub(super) fn hear_stranger(&mut self, frame: &Frame, bytes: usize) {
+        self.strangers.hear(frame, bytes);
     }
 
     /// Cuts connections that keep half of a message for too long, or too much together.

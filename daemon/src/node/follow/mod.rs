@@ -81,6 +81,15 @@ impl Followed {
         }
     }
 
+    /// Whether nothing is known of it yet: neither has it said that it knows this node, nor that it is one of pylm's.
+    fn is_away(&self) -> bool {
+        match &self.state {
+            State::Away(_) => true,
+            State::Linked(link) => link.stage != Stage::Welcomed,
+            State::Subscribed(_) => false,
+        }
+    }
+
     /// Whether something waits that its socket does not take.
     pub fn is_stalled(&self) -> bool {
         matches!(&self.state, State::Linked(link) if link.is_stalled())
@@ -88,6 +97,12 @@ impl Followed {
 }
 
 impl Router {
+    /// The earlier nodes that have not answered.
+    pub(super) fn away(&self) -> Vec<String> {
+        let away = self.followed.iter().filter(|followed| followed.is_away());
+        away.map(|followed| format!("{}={}", followed.from.topic, followed.from.address)).collect()
+    }
+
     /// Looks after the connections to earlier nodes.
     pub(super) fn tick_followed(&mut self, now: Instant) {
         for place in 0..self.followed.len() {

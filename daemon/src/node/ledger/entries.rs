@@ -39,11 +39,30 @@ pub struct Entry {
     pub(super) scattering: bool,
     /// How far gather is with it.
     pub(super) gather: Gather,
-    /// An error took the place of a result: it has failed, though it goes on to its end.
-    pub(super) failed: bool,
+    /// How it is counted when it ends.
+    pub(super) tally: Tally,
     /// The message that the part is of: itself, where it is both.
     pub(super) message: MessageKey,
     load: Load,
+}
+
+/// How a message is counted when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tally {
+    /// As done.
+    Done,
+    /// As failed: an error took the place of a result, though it goes on to its end.
+    Failed,
+    /// Not any more: it carries what came of a message after its end.
+    Counted,
+}
+
+impl Tally {
+    pub(super) fn fail(&mut self) {
+        if *self == Tally::Done {
+            *self = Tally::Failed;
+        }
+    }
 }
 
 /// How far gather is with a message.
@@ -208,6 +227,14 @@ pub struct EndedMessage {
     pub results: u64,
     /// When it was accepted, by the ledger's clock.
     pub(super) since: u64,
+    pub(super) tally: Tally,
+}
+
+impl EndedMessage {
+    /// Whether it only carried what came of a message after its end.
+    pub fn is_counted(&self) -> bool {
+        self.tally == Tally::Counted
+    }
 }
 
 impl Entry {
@@ -225,7 +252,7 @@ impl Entry {
             is_open: true,
             scattering: true,
             gather: Gather::Open,
-            failed: false,
+            tally: Tally::Done,
             message: MessageKey::default(),
             load: Load::Bytes(bytes),
         }
@@ -233,7 +260,7 @@ impl Entry {
 
     /// Whether an error took the place of a result of the message.
     pub fn has_failed(&self) -> bool {
-        self.failed
+        self.tally == Tally::Failed
     }
 
     /// The bytes of the message's payload.
@@ -257,8 +284,8 @@ impl Entry {
     }
 
     fn ended(&self) -> EndedMessage {
-        let Entry { job, number, results, since, .. } = *self;
-        EndedMessage { job, number, bytes: self.bytes(), results, since }
+        let Entry { job, number, results, since, tally, .. } = *self;
+        EndedMessage { job, number, bytes: self.bytes(), results, since, tally }
     }
 }
 

@@ -10,6 +10,7 @@ mod credit;
 mod entries;
 mod functions;
 mod hosts;
+mod late;
 mod leases;
 mod look;
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub use turns::{Assignment, Unoffered};
 use crate::node::message::{Identity, Message};
 use absent::AbsentHosts;
 use activity::Clock;
-use entries::{Entries, Gather};
+use entries::{Entries, Gather, Tally};
 use functions::Functions;
 use leases::Lease;
 use relays::Topics;
@@ -158,6 +159,8 @@ pub struct Ledger {
     topics: Topics,
     retries: Retries,
     totals: Counts,
+    /// Entries that carry what came of messages after their end.
+    late: usize,
     /// Leases, results and ends of messages, ever.
     moves: u64,
     activity: Activity,
@@ -178,6 +181,7 @@ impl Ledger {
             topics: Topics::default(),
             retries: Retries::default(),
             totals: Counts::default(),
+            late: 0,
             moves: 0,
             activity: Activity::default(),
             clock: Clock::default(),
@@ -339,7 +343,7 @@ impl Ledger {
     /// An error is to take the place of a result of a message, which goes on; the part that it counts as.
     pub fn fail_part(&mut self, message: MessageKey) -> Option<Identity> {
         let message = self.entries.message_mut(message)?;
-        message.failed = true;
+        message.tally.fail();
         let part = message.parts;
         message.parts += 1;
         Some(Identity { number: message.number, part })
@@ -348,7 +352,7 @@ impl Ledger {
     /// How a message ends of which nothing more is to come.
     pub fn outcome(&self, message: MessageKey) -> Outcome {
         match self.entries.message(message) {
-            Some(message) if message.failed => Outcome::Failed,
+            Some(message) if message.has_failed() => Outcome::Failed,
             _ => Outcome::Done,
         }
     }
@@ -356,7 +360,7 @@ impl Ledger {
     /// Notes that an error was a result of a message.
     pub fn note_error(&mut self, message: MessageKey) {
         if let Some(message) = self.entries.message_mut(message) {
-            message.failed = true;
+            message.tally.fail();
         }
     }
 
@@ -366,8 +370,12 @@ impl Ledger {
         if outcome != Outcome::Done {
             self.drop_waiting(PartKey(key));
         }
-        self.totals.end(outcome);
         self.moves += 1;
+        if message.tally == Tally::Counted {
+            self.late -= 1;
+            return Some(message);
+        }
+        self.totals.end(outcome);
         self.activity.messages.add(self.clock.since(message.since));
         if let Some(job) = self.jobs.get_mut(message.job) {
             job.moved = self.clock.now;

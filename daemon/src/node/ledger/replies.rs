@@ -1,6 +1,6 @@
 //! The short way of most messages: one part, whose lease is ended by its only result.
 
-use super::entries::Gather;
+use super::entries::{Gather, Tally};
 use super::{EndedMessage, Entry, HostKey, JobKey, LeaseKey, Ledger, MessageKey, Outcome, Part, PartOf};
 use crate::node::message::{Identity, Message};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ impl Ledger {
         let fresh = lease.host == host && lease.out && lease.results == 0 && !lease.atomic;
         let plain = part.lease == Some(key) && part.history.is_none();
         let alone = message.parts == 1 && message.open_parts == 1 && message.results == 0;
-        let complete = !message.scattering && message.gather != Gather::Asked && !message.failed;
+        let complete = !message.scattering && message.gather != Gather::Asked && message.tally == Tally::Done;
         (fresh && plain && alone && complete && self.functions.follower(part.function).is_none())
             .then_some((message, part))
     }

@@ -47,7 +47,8 @@ impl Router {
                 }
             }
             [_, delimiter, ..] if delimiter.is_empty() => {
-                self.hear_stranger(delimiter);
+                let bytes = frames.iter().map(|frame| frame.len()).sum();
+                self.hear_stranger(delimiter, bytes);
                 self.serve(frames, now);
             }
             [_, _, ..] => {
@@ -72,7 +73,7 @@ impl Router {
     /// The first batch of a connection.
     fn receive_first(&mut self, route: &[u8], batch: Frame, attachments: &[Bytes], now: Instant) {
         let connection = batch.connection();
-        self.hear_stranger(&batch);
+        self.hear_stranger(&batch, batch.len());
         let Err(violation) = self.greet(route, connection, &batch.into_bytes(), attachments, now) else {
             return;
         };

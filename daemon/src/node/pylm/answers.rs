@@ -1,5 +1,6 @@
 //! Answers of pylm workers, and what is done when none come; workers that come and go.
 
+use super::tempo::Limits;
 use super::workers::{Answer, Overdue};
 use crate::node::bounds::HOST_BYTES;
 use crate::node::dispatch::Reply;
@@ -9,18 +10,17 @@ use crate::node::ledger::{HostKey, LeaseEnd, LeaseKey, LeaseResult};
 use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_protocol::codes::{FAILED, LOST, TOO_LARGE};
-use pylm_protocol::palm::{PalmFields, Tracking};
+use pylm_protocol::palm::PalmFields;
 use pylm_protocol::{FunctionOffer, Place};
 use pylm_transport::{Frame, Frames, MonitorEventKind};
-use slotmap::{Key, KeyData};
 use std::time::{Duration, Instant};
 
 /// A look at what is overdue comes no sooner than so long after the last one.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A lease of a pylm worker.
+/// A lease that is out at a pylm worker, and which one that is.
 #[derive(Debug, Clone, Copy)]
-struct Given {
+struct PortLease {
     port: usize,
     host: HostKey,
     lease: LeaseKey,
@@ -40,17 +40,16 @@ impl Router {
         let Some(tracking) = palm.tracking else {
             return self.garbage("worker-pull", "an answer to a message that was not sent");
         };
-        // An answer to a lease of an earlier run of this node: its message was lost with that run.
-        if tracking.node != self.run_mark {
-            return;
-        }
-        let lease = LeaseKey::from(KeyData::from_ffi(tracking.lease));
+        // The message of an answer to an earlier run of this node was lost with that.
+        let Some((sent_by, lease)) = self.run_mark.read(tracking) else { return };
         let failed = self.config.zero_is_error && palm.payload == PYLM_ERROR;
         let payload =
             copy_if_small(&palm, &frame).unwrap_or_else(|range| frame.share().into_bytes().slice(range));
-        let Some(host) = self.ledger.lease_host(lease) else { return self.take_late(lease, payload, now) };
+        let Some(host) = self.ledger.lease_host(lease) else {
+            return self.take_late(sent_by, lease, payload, now);
+        };
         let Some(&Host::Pylm(port)) = self.hosts.get(host) else { return };
-        let given = Given { port, host, lease };
+        let leased = PortLease { port, host, lease };
         let mut closed = std::mem::take(&mut self.closed);
         let answer = self.workers[port].answer(lease, now, &mut self.tempos, &mut closed);
         closed.drain(..).for_each(|lease| self.take_end(host, lease, LeaseEnd::Quiet));
@@ -58,12 +57,12 @@ impl Router {
         if payload.len() as u64 > self.config.max_message {
             let max = self.config.max_message;
             let text = format!("a result has more than {max} bytes; see --max-message");
-            self.fail_answer(given, true, TOO_LARGE, &text);
-        } else if failed {
+            self.fail_answer(leased, true, TOO_LARGE, &text);
+        } else if failed && !self.takes_error(lease) {
             let text = "the pylm worker answered 0, which stands for an error; its log tells more";
-            self.fail_answer(given, false, FAILED, text);
+            self.fail_answer(leased, false, FAILED, text);
         } else {
-            self.take_answer(given, answer, payload, &mut frame, now);
+            self.take_answer(leased, answer, payload, &mut frame, now);
         }
         let limit = self.workers[port].limit();
         self.ledger.set_limit(host, limit, HOST_BYTES, now);
@@ -72,16 +71,17 @@ impl Router {
     /// A result under a lease: all of its message, where its function gives one.
     fn take_answer(
         &mut self,
-        Given { port, host, lease }: Given,
+        leased: PortLease,
         answer: Answer,
         payload: Bytes,
         frame: &mut Frame,
         now: Instant,
     ) {
+        let PortLease { port, host, lease } = leased;
         let mut rest = payload;
         let is_sure = answer == Answer::Single;
         if is_sure || answer == Answer::SeemsSingle {
-            match self.take_reply(host, lease, rest, Reply::Pylm { frame, is_sure }) {
+            match self.take_reply(host, lease, rest, Reply::Pylm { frame, port, is_sure }) {
                 Ok(late) => return self.workers[port].end(lease, late),
                 Err(payload) => rest = payload,
             }
@@ -90,7 +90,7 @@ impl Router {
         let result = LeaseResult { place: Place::new(&[results]), payload: rest, ..LeaseResult::default() };
         self.take_result(host, lease, result);
         if is_sure {
-            return self.end_unproven(Given { port, host, lease });
+            return self.end_unproven(leased);
         }
         self.expect_answers(now);
         // It needs no room any more, and may be answered again.
@@ -99,15 +99,15 @@ impl Router {
     }
 
     /// An answer that is an error.
-    fn fail_answer(&mut self, given: Given, permanent: bool, code: &str, text: &str) {
-        let Given { port, host, lease } = given;
+    fn fail_answer(&mut self, leased: PortLease, permanent: bool, code: &str, text: &str) {
+        let PortLease { port, host, lease } = leased;
         let late = self.late_of(lease);
         self.take_failure(host, lease, permanent, code, text);
         self.workers[port].end(lease, late);
     }
 
     /// Ends a lease of which nothing proves that it has given all.
-    fn end_unproven(&mut self, Given { port, host, lease }: Given) {
+    fn end_unproven(&mut self, PortLease { port, host, lease }: PortLease) {
         let late = self.late_of(lease);
         self.take_end(host, lease, LeaseEnd::Quiet);
         self.workers[port].end(lease, late);
@@ -121,22 +121,22 @@ impl Router {
         self.next_look = None;
         for port in 0..self.workers.len() {
             let Some(host) = self.workers[port].host else { continue };
-            let limit = self.config.pylm_silence;
+            let limits = Limits { silence: self.config.pylm_silence, quiet: self.config.pylm_quiet };
             let next = loop {
-                match self.workers[port].overdue(now, limit, &mut self.tempos) {
+                match self.workers[port].overdue(now, limits, &mut self.tempos) {
                     Ok(Overdue::Room(lease)) => {
                         let bytes = self.ledger.free_room(lease);
                         self.workers[port].pass_over(lease, bytes, now, &mut self.tempos);
                         self.undispatched = true;
                     }
-                    Ok(Overdue::End(lease)) => self.end_unproven(Given { port, host, lease }),
+                    Ok(Overdue::End(lease)) => self.end_unproven(PortLease { port, host, lease }),
                     Ok(Overdue::GiveUp(lease)) => {
-                        let after = limit.as_secs();
+                        let after = limits.silence.as_secs();
                         tracing::warn!(
                             after,
                             "a pylm worker gave nothing for a message, which ends; see --pylm-silence"
                         );
-                        self.end_unproven(Given { port, host, lease });
+                        self.end_unproven(PortLease { port, host, lease });
                     }
                     Err(next) => break next,
                 }
@@ -209,9 +209,4 @@ impl Router {
         self.undispatched = true;
         tracing::info!(shared = place == 0, "a pylm worker is here");
     }
-}
-
-/// What a message to a pylm worker carries beside what it says.
-pub(crate) fn tracking(lease: LeaseKey, run_mark: u64) -> Tracking {
-    Tracking { lease: lease.data().as_ffi(), node: run_mark }
 }

@@ -27,6 +27,16 @@ impl Router {
         })
     }
 
+    /// Takes note of a `0` that a pylm worker has given, where it is one result of several that a client counts; whether that is so.
+    pub(super) fn takes_error(&mut self, lease: LeaseKey) -> bool {
+        let Some(message) = self.ledger.leased_part(lease).map(|part| part.message) else { return false };
+        let takes = self.counts_results(message) && !self.config.plugins.has_join();
+        if takes {
+            self.ledger.note_error(message);
+        }
+        takes
+    }
+
     /// An error that is none of a part's takes the place of one more result.
     pub(crate) fn add_error(&mut self, key: MessageKey, code: &str, text: &str) {
         let Some(identity) = self.ledger.fail_part(key) else { return };

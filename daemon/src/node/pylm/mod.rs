@@ -5,10 +5,10 @@ mod calls;
 pub mod clients;
 mod errors;
 pub mod followers;
+pub(crate) mod halves;
 pub mod late;
 pub mod ports;
 pub mod service;
 pub mod tempo;
+pub mod tracking;
 pub mod workers;
-
-pub(crate) use answers::tracking;

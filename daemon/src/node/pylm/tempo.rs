@@ -74,19 +74,38 @@ impl Tempo {
         (base * (1 << (doubt - usual).min(8))).min(longest.max(base))
     }
 
-    /// After how long without another result a message has had all of its results.
-    pub fn quiet(&self) -> Duration {
-        if !self.several && self.singles >= PYLM_SINGLE {
+    /// After how long without another result a message has had all of its results. Where its client is told of the end (`told`), what
+    /// comes later is lost: that it gave one result each time until now is no proof, and it is no sooner than that.
+    pub fn quiet(&self, told: Option<Duration>) -> Duration {
+        if told.is_none() && !self.several && self.singles >= PYLM_SINGLE {
             return PYLM_QUIET;
         }
         let unknown = if self.several { PYLM_QUIET } else { 5 * PYLM_QUIET };
-        unknown.max(4 * self.gap.max(self.each.unwrap_or_default()))
+        let usual = 4 * self.gap.max(self.each.unwrap_or_default());
+        unknown.max(usual).max(told.unwrap_or_default())
     }
 
-    /// After how long a message that gave nothing has ended, where the function is known to do that.
-    pub fn silence(&self) -> Option<Duration> {
+    /// After how long a message that gave nothing has ended, where the function is known to do that; `told` as for
+    /// [`quiet`](Self::quiet).
+    pub fn silence(&self, told: Option<Duration>) -> Option<Duration> {
         let each = self.each.filter(|_| self.silent > 0)?;
-        Some((5 * PYLM_QUIET).max(8 * each))
+        Some((5 * PYLM_QUIET).max(8 * each).max(told.unwrap_or_default()))
+    }
+}
+
+/// What the node was told of how long it waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a message that gives nothing, where its function is not known to do that.
+    pub silence: Duration,
+    /// For another result, at least, where a client is told of the end of its message.
+    pub quiet: Duration,
+}
+
+impl Limits {
+    /// The least time of quiet, for a message whose client is told of its end.
+    pub fn of(self, tells_end: bool) -> Option<Duration> {
+        tells_end.then_some(self.quiet)
     }
 }
 
@@ -149,7 +168,7 @@ mod tests {
         let steps: Vec<_> = (0..8).map(|doubt| tempo.step(doubt)).collect();
         assert!(steps.is_sorted() && steps[1] == 2 * steps[0]);
         assert_eq!(tempo.step(1_000), *PYLM_DOUBT.end());
-        assert_eq!(tempo.silence(), None);
+        assert_eq!(tempo.silence(Some(SECOND)), None);
     }
 
     #[test]
@@ -158,7 +177,8 @@ mod tests {
         tempo.answered(10, 20 * SECOND);
         assert_eq!((tempo.step(0), tempo.step(21)), (2 * SECOND, 2 * SECOND));
         assert!(tempo.step(22) >= 8 * SECOND);
-        assert_eq!(tempo.silence(), Some(16 * SECOND));
+        assert_eq!(tempo.silence(None), Some(16 * SECOND));
+        assert_eq!(tempo.silence(Some(20 * SECOND)), Some(20 * SECOND));
     }
 
     #[test]
@@ -166,10 +186,11 @@ mod tests {
         let mut tempo = Tempo::default();
         (0..PYLM_SINGLE).for_each(|_| tempo.was_single());
         assert!(tempo.seems_single());
-        assert_eq!(tempo.quiet(), PYLM_QUIET);
+        assert_eq!(tempo.quiet(None), PYLM_QUIET);
+        assert_eq!(tempo.quiet(Some(2 * SECOND)), 2 * SECOND, "what comes later would be lost");
         tempo.answered_again(SECOND);
         assert!(!tempo.seems_single());
-        assert_eq!(tempo.quiet(), 4 * SECOND);
+        assert_eq!(tempo.quiet(None), 4 * SECOND);
         (0..100).for_each(|_| tempo.was_single());
         assert!(!tempo.seems_single(), "it may give several again");
     }

@@ -5,13 +5,13 @@
 //! count all the same when they come.
 
 use super::late::Late;
-use super::tempo::{Tempo, TempoKey, Tempos};
+use super::tempo::{Limits, Tempo, TempoKey, Tempos};
 use crate::node::bounds::{HOST_BYTES, PYLM_LIMIT, PYLM_UNPROVEN, WORK_AHEAD};
 use crate::node::ledger::{HostKey, LeaseKey};
 use crate::node::sockets::Bound;
 use pylm_transport::{Frame, Monitor, SendError};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A PUSH socket for pylm workers, and what is known of whoever is connected to it.
 #[derive(Debug)]
@@ -45,11 +45,20 @@ pub struct WorkerPort {
 
 /// A message that a worker was sent.
 #[derive(Debug)]
-struct Sent {
+pub struct Sent {
     lease: LeaseKey,
     tempo: TempoKey,
+    /// Its client is told of its end, and takes nothing that comes later.
+    tells_end: bool,
     since: Instant,
     state: State,
+}
+
+impl Sent {
+    /// One that goes out now.
+    pub fn new(lease: LeaseKey, tempo: TempoKey, tells_end: bool, now: Instant) -> Self {
+        Sent { lease, tempo, tells_end, since: now, state: State::Waiting }
+    }
 }
 
 /// What has become of it.
@@ -151,12 +160,12 @@ impl WorkerPort {
     }
 
     /// Sends a message under a lease.
-    pub fn push(&mut self, lease: LeaseKey, tempo: TempoKey, palm: Frame, now: Instant) {
+    pub fn push(&mut self, sent: Sent, palm: Frame, now: Instant) {
         if self.waiting == 0 {
             (self.moved, self.doubt) = (now, 0);
         }
         self.waiting += 1;
-        self.sent.push_back(Sent { lease, tempo, since: now, state: State::Waiting });
+        self.sent.push_back(sent);
         self.backlog.push_back(palm);
         self.flush();
     }
@@ -272,7 +281,7 @@ impl WorkerPort {
     pub fn overdue(
         &mut self,
         now: Instant,
-        limit: Duration,
+        limits: Limits,
         tempos: &mut Tempos,
     ) -> Result<Overdue, Option<Instant>> {
         let mut next: Option<Instant> = None;
@@ -284,12 +293,12 @@ impl WorkerPort {
         for (place, sent) in self.sent.iter().enumerate() {
             let tempo: &Tempo = tempos.get(sent.tempo);
             match sent.state {
-                State::Answered(_, last) if is_due(last + tempo.quiet()) => {
+                State::Answered(_, last) if is_due(last + tempo.quiet(limits.of(sent.tells_end))) => {
                     return Ok(Overdue::End(sent.lease));
                 }
-                State::Passed(since, _) => match tempo.silence() {
+                State::Passed(since, _) => match tempo.silence(limits.of(sent.tells_end)) {
                     Some(silence) if is_due(since + silence) => return Ok(Overdue::End(sent.lease)),
-                    None if is_due(since + limit) => return Ok(Overdue::GiveUp(sent.lease)),
+                    None if is_due(since + limits.silence) => return Ok(Overdue::GiveUp(sent.lease)),
                     _ => {}
                 },
                 State::Waiting => {
