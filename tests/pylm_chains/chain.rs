@@ -187,20 +187,34 @@ fn part(stage: &Stage, place: usize, pipelined: bool) -> Part {
     Part { label, name: label, from: FROM[place], pipelined, ours, python, workers }
 }
 
-/// The hooks of a node with workers, in the words of both sides.
+/// The hooks of a node with workers, in the words of both sides. A MuxWorker may give nothing for any message, and nothing tells then that
+/// they have ended: our node is told how long to wait, so that it ends.
 fn shape(stage: &Stage) -> (&'static [&'static str], &'static [&'static str]) {
     match (stage.scatters, stage.sift) {
-        (false, None) => (&[], &[]),
-        (true, None) => (&["--plugin", "scatter3"], &["--copies", "3"]),
-        (false, Some(Sift::LeavesOut)) => (&["--plugin", "sift"], &["--sift", "leaves-out"]),
-        (true, Some(Sift::LeavesOut)) => {
-            (&["--plugin", "scatter3", "--plugin", "sift"], &["--copies", "3", "--sift", "leaves-out"])
+        (false, None) => (&["--pylm-silence", "2s"], &[]),
+        (true, None) => (&["--pylm-silence", "2s", "--plugin", "scatter3"], &["--copies", "3"]),
+        (false, Some(Sift::LeavesOut)) => {
+            (&["--pylm-silence", "2s", "--plugin", "sift"], &["--sift", "leaves-out"])
         }
-        (false, Some(Sift::Doubles)) => {
-            (&["--plugin", "sift", "--set", "sift.doubles=true"], &["--sift", "doubles"])
-        }
+        (true, Some(Sift::LeavesOut)) => (
+            &["--pylm-silence", "2s", "--plugin", "scatter3", "--plugin", "sift"],
+            &["--copies", "3", "--sift", "leaves-out"],
+        ),
+        (false, Some(Sift::Doubles)) => (
+            &["--pylm-silence", "2s", "--plugin", "sift", "--set", "sift.doubles=true"],
+            &["--sift", "doubles"],
+        ),
         (true, Some(Sift::Doubles)) => (
-            &["--plugin", "scatter3", "--plugin", "sift", "--set", "sift.doubles=true"],
+            &[
+                "--pylm-silence",
+                "2s",
+                "--plugin",
+                "scatter3",
+                "--plugin",
+                "sift",
+                "--set",
+                "sift.doubles=true",
+            ],
             &["--copies", "3", "--sift", "doubles"],
         ),
     }
