@@ -386,10 +386,11 @@ fn a_crowd_beyond_what_a_node_may_open_is_refused_and_told_and_burns_nothing() {
 #[test]
 fn too_few_descriptors_are_a_sentence() {
     let _limit = limit();
-    for descriptors in [8, 12, 16, 24, 48] {
+    // Which descriptor is the one that is missing depends on what is inherited.
+    for descriptors in (8..36).chain([48]) {
         let mut node = node_with(descriptors, &[]);
         assert_eq!(node.wait(PATIENCE).code(), Some(1), "with {descriptors} descriptors");
         let told = node.stderr_lines().pop().unwrap_or_default();
-        assert!(told.starts_with("pylmd: ") && told.contains("ulimit -n"), "{told}");
+        assert!(told.starts_with("pylmd: ") && told.contains("ulimit -n"), "with {descriptors}: {told}");
     }
 }

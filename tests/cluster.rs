@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use pylm_tests::address;
 use pylm_tests::checked_job::CheckedJob;
 use pylm_tests::deadline::{Deadline, deadline};
-use pylm_tests::process::Process;
+use pylm_tests::process::{Process, children};
 use pylm_tests::programs::{Profile, programs};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
@@ -146,15 +146,6 @@ impl Cluster {
         }
         all
     }
-}
-
-/// The child processes of a process.
-fn children(process: i32) -> Vec<i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
-        .collect()
 }
 
 /// Whether a process is there and no zombie.

@@ -4,14 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use pylm_client::blocking::Client;
 use pylm_client::{Error, Event, JobOptions, codes};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
-use pylm_tests::process::Process;
+use pylm_tests::process::{Process, children};
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::waiting::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,16 +23,8 @@ fn limit() -> Deadline {
     deadline(Duration::from_secs(900))
 }
 
-/// The children of a process.
-fn children(process: &Process) -> Vec<Pid> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
-    let of_task = |path: PathBuf| fs::read_to_string(path.join("children")).unwrap_or_default();
-    let listed: String = tasks.map(|task| of_task(task.unwrap().path())).collect();
-    listed.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().unwrap())).collect()
-}
-
 fn kill_children(process: &Process) {
-    for child in children(process) {
+    for child in children(process.id()).into_iter().filter_map(Pid::from_raw) {
         // It may have ended just now.
         let _ = kill_process(child, Signal::KILL);
     }
@@ -180,7 +171,7 @@ fn whatever_a_program_inherits_it_notices_dead_children_and_hears_its_signals() 
             .start();
         host.wait_until_ready(PATIENCE);
         for process in [&node, &host] {
-            wait_until("the child is there", || !children(process).is_empty());
+            wait_until("the child is there", || !children(process.id()).is_empty());
             kill_children(process);
             process.wait_for_line("has ended, and is started again", PATIENCE);
         }
@@ -188,6 +179,35 @@ fn whatever_a_program_inherits_it_notices_dead_children_and_hears_its_signals() 
             process.signal(Signal::TERM);
             process.wait_for_success(PATIENCE);
         }
+    }
+}
+
+#[test]
+fn whatever_a_function_changes_for_its_process_the_programs_go_on_and_end_as_they_should() {
+    let _limit = limit();
+    let always = ["--plugin", "upset", "--plugin", "testing", "--journal", "journal"];
+    for flags in [&["--inline"][..], &["--workers", "1"]] {
+        let mut node = Node::start(&[&always, flags].concat());
+        let client = node.client();
+        for message in ["one", "two"] {
+            assert_eq!(client.eval("server.upset", message).unwrap(), [message]);
+            assert_eq!(client.eval("server.echo", message).unwrap(), [message]);
+        }
+        if flags == ["--inline"] {
+            let told = "a plugin has changed how this process takes signals, which was put back";
+            node.process.wait_for_line(told, PATIENCE);
+            let told = "a plugin has changed the limit of open files, which was put back";
+            node.process.wait_for_line(told, PATIENCE);
+        } else {
+            kill_children(&node.process);
+            node.process.wait_for_line("has ended, and is started again", PATIENCE);
+        }
+        // Connections that come later, and the journal in its folder, are as before.
+        assert_eq!(node.client().eval("server.echo", "three").unwrap(), ["three"]);
+        drop(client);
+        node.process.signal(Signal::TERM);
+        node.process.wait_for_success(PATIENCE);
+        assert!(node.process.folder().join("journal").is_dir());
     }
 }
 

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use pylm_client::JobOptions;
+use pylm_tests::address::ANY_PORT;
 use pylm_tests::checked_job::CheckedJob;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
-use pylm_tests::process::Process;
+use pylm_tests::process::{Process, children};
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::ready::Ready;
+use pylm_tests::skip::skip;
 use pylm_tests::waiting::{file_is, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -40,16 +42,6 @@ fn job(db: &str, function: &str, input: &str, args: &[&str]) -> Process {
     job.write_stdin(input.as_bytes());
     job.close_stdin();
     job
-}
-
-/// The child processes of a process.
-fn children(process: &Process) -> Vec<i32> {
-    let path = format!("/proc/{0}/task", process.id());
-    let tasks = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
-        .collect()
 }
 
 #[test]
@@ -301,18 +293,18 @@ fn a_service_manager_is_told() {
 fn a_local_worker_host_that_is_killed_is_started_again() {
     let _limit = limit();
     let node = Node::start(&["--workers", "2", "--plugin", "testing"]);
-    wait_until("both hosts run", || children(&node.process).len() == 2);
+    wait_until("both hosts run", || children(node.process.id()).len() == 2);
     let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 6_000) };
     let job = job.start(&node.db);
     job.wait_for(500, PATIENCE);
-    let before = children(&node.process);
+    let before = children(node.process.id());
     kill_process(Pid::from_raw(before[0]).unwrap(), Signal::KILL).unwrap();
     wait_until("another host runs", || {
-        let now = children(&node.process);
+        let now = children(node.process.id());
         now.len() == 2 && !now.contains(&before[0]) && now.contains(&before[1])
     });
     job.assert_every_answer_once(PATIENCE);
-    let hosts = children(&node.process);
+    let hosts = children(node.process.id());
     assert_eq!(node.end(PATIENCE).done, 6_000);
     for host in hosts {
         assert!(!Path::new(&format!("/proc/{host}")).exists(), "a host has outlived its node");
@@ -328,13 +320,15 @@ fn a_stuck_or_dead_child_of_a_worker_host_is_replaced() {
     let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 3_000) };
     let job = job.start(&node.db);
     job.wait_for(200, PATIENCE);
-    let dead = children(&host.process)[0];
+    let dead = children(host.process.id())[0];
     kill_process(Pid::from_raw(dead).unwrap(), Signal::KILL).unwrap();
     job.wait_for(1_000, PATIENCE);
-    let stuck = children(&host.process)[0];
+    let stuck = children(host.process.id())[0];
     assert_ne!(stuck, dead);
     kill_process(Pid::from_raw(stuck).unwrap(), Signal::STOP).unwrap();
-    wait_until("the child is replaced", || children(&host.process).first().is_some_and(|now| *now != stuck));
+    wait_until("the child is replaced", || {
+        children(host.process.id()).first().is_some_and(|now| *now != stuck)
+    });
     job.assert_every_answer_once(PATIENCE);
     assert_eq!(node.end(PATIENCE).done, 3_000);
 }
@@ -359,7 +353,7 @@ fn who_spins_serves_works_while_idle_and_ends_in_order() {
     for number in 0..20 {
         assert_eq!(node.client().eval("server.echo", number.to_string()).unwrap(), [number.to_string()]);
     }
-    for process in [node.process.id(), children(&host.process)[0]] {
+    for process in [node.process.id(), children(host.process.id())[0]] {
         let before = ticks_of_work(process);
         wait_until("it works though it is idle", || ticks_of_work(process) > before + 30);
     }
@@ -419,4 +413,42 @@ fn a_follower_of_a_node_that_is_away_is_ready_too_and_says_so() {
     let line = node.process.wait_for_line("an earlier node is away", PATIENCE);
     assert!(line.contains("first=tcp://127.0.0.1:1"), "{line}");
     node.end(AT_ONCE * 2);
+}
+
+/// The first process of a container, which is one of these programs.
+fn in_container(name: &str, args: &[&str]) -> Option<Process> {
+    let plan = || Process::plan(name, "unshare").args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    if plan().arg("true").start().wait(AT_ONCE).success() {
+        return Some(plan().arg(program(name)).args(args).start());
+    }
+    skip("no container can be made here: that takes Linux, `unshare`, and the right to use it");
+    None
+}
+
+#[test]
+fn as_the_first_process_of_a_container_a_node_buries_who_is_left_to_it_and_hears_its_signals() {
+    let _limit = limit();
+    let sockets = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
+    let flags = sockets.map(|flag| [flag, ANY_PORT]).concat();
+    let Some(mut container) = in_container("pylmd", &flags) else { return };
+    container.wait_until_ready(PATIENCE);
+    let init = children(container.id())[0];
+    let orphan = "sleep 0.2 & exit 0";
+    let enter = ["--target", &init.to_string(), "--pid", "--", "sh", "-c", orphan];
+    Process::plan("orphan", "nsenter").args(enter).start().wait_for_success(AT_ONCE);
+    let below = || children(init).len();
+    wait_until("whoever is left to it is buried, and only the node is below it", || below() == 1);
+    kill_process(Pid::from_raw(init).unwrap(), Signal::TERM).unwrap();
+    container.wait_for_success(AT_ONCE);
+}
+
+#[test]
+fn the_exit_code_of_a_program_is_that_of_its_container() {
+    let _limit = limit();
+    for (args, code) in
+        [(&["--version"][..], 0), (&["nonsense"], 2), (&["status", "--db", "tcp://127.0.0.1:9"], 1)]
+    {
+        let Some(mut container) = in_container("pylm", args) else { return };
+        assert_eq!(container.wait(PATIENCE).code(), Some(code), "{args:?}");
+    }
 }

@@ -40,13 +40,16 @@ const WRONG_USAGE: u8 = 2;
 /// Does what the command line says, and returns the program's exit code.
 pub fn run() -> ExitCode {
     pylm_transport::settle_process();
+    if let Some(code) = pylm_transport::run_below_init() {
+        return code;
+    }
     let arguments = match Arguments::try_parse_from(behind_the_command(std::env::args_os().collect())) {
         Ok(arguments) => arguments,
         Err(error) => return answer(&error),
     };
     let outcome = match arguments.command {
         Command::Job(arguments) => job::command::job(&arguments),
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments.plugin, &arguments.private),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Top(arguments) => status::top::top(&arguments),

@@ -11,7 +11,7 @@ use program::{code, echo, job, pylm, run, told};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
@@ -165,15 +165,26 @@ fn a_closed_pipe_cancels_the_job_and_is_no_error() {
     eventually("the goodbye", || node.seen.goodbyes.load(SeqCst) == 1);
 }
 
+/// A job with one message under way, of a program that is told how to take signals: `env` of coreutils makes them what they may be when
+/// somebody else starts it.
+fn job_with_signals(how: &str, node: &Node) -> Child {
+    let real = pylm(&["job", "server.echo", "--db", &node.address]);
+    let mut command = std::process::Command::new("env");
+    command.arg(how).arg(real.get_program()).args(real.get_args());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"line\n").unwrap();
+    eventually("the message", || node.seen.submits.load(SeqCst) == 1);
+    child
+}
+
 #[test]
 fn a_signal_cancels_the_job_and_is_the_exit_code() {
     for (signal, expected) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let node = echo();
         node.tell(Tell::Hold(true));
-        let mut child = pylm(&["job", "server.echo", "--db", &node.address]).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(b"line\n").unwrap();
-        eventually("the message", || node.seen.submits.load(SeqCst) == 1);
+        let mut child = job_with_signals("--default-signal", &node);
+        let stdin = child.stdin.take();
         kill_process(Pid::from_child(&child), signal).unwrap();
         // Standard input stays open meanwhile: a signal waits for nobody.
         let output = child.wait_with_output().unwrap();
@@ -185,28 +196,17 @@ fn a_signal_cancels_the_job_and_is_the_exit_code() {
 
 #[test]
 fn a_signal_that_was_ignored_or_blocked_when_it_started_ends_it_where_nobody_asked_for_that() {
-    // `env` of coreutils makes the signals of its child what they may be when somebody else starts it.
-    let start = |how: &str, node: &Node| {
-        let real = pylm(&["job", "server.echo", "--db", &node.address]);
-        let mut command = std::process::Command::new("env");
-        command.arg(how).arg(real.get_program()).args(real.get_args());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.as_mut().unwrap().write_all(b"line\n").unwrap();
-        eventually("the message", || node.seen.submits.load(SeqCst) == 1);
-        child
-    };
     for how in ["--block-signal=TERM", "--ignore-signal=TERM"] {
         let node = echo();
         node.tell(Tell::Hold(true));
-        let child = start(how, &node);
+        let child = job_with_signals(how, &node);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         assert_eq!(code(&child.wait_with_output().unwrap()), 143, "{how}");
     }
     // As under `nohup`.
     let node = echo();
     node.tell(Tell::Hold(true));
-    let mut child = start("--ignore-signal=HUP", &node);
+    let mut child = job_with_signals("--ignore-signal=HUP", &node);
     kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
     node.tell(Tell::Hold(false));
     drop(child.stdin.take());

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const MOST: u64 = 65_536;
 /// Connections that a program has room for, or it does not start.
 const FEWEST: u64 = 16;
+/// Files that a node opens by itself, whatever it is told.
+pub const NODE: u64 = 32;
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
@@ -51,21 +53,21 @@ fn bound() -> u64 {
 /// The process may have too few files open to take connections.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{open} files are open, and this process may open {limit}: that leaves too few for connections; raise the limit (ulimit -n)"
+    "{open} files are open or about to be, and this process may open {limit}: that leaves too few for connections; raise the limit (ulimit -n)"
 )]
 pub struct TooFewDescriptors {
     open: u64,
     limit: u64,
 }
 
-/// Whether there is room for connections beside what the process has open.
+/// Whether there is room for connections beside what the process has open, and is about to.
 ///
 /// # Errors
 /// When there is not, or the system gives no descriptor at all.
-pub fn has_room() -> Result<(), TooFewDescriptors> {
+pub fn has_room(more: u64) -> Result<(), TooFewDescriptors> {
     let limit = limit();
-    let open = open();
-    if open + FEWEST <= bound() { Ok(()) } else { Err(TooFewDescriptors { open, limit }) }
+    let open = open().saturating_add(more);
+    if open.saturating_add(FEWEST) <= bound() { Ok(()) } else { Err(TooFewDescriptors { open, limit }) }
 }
 
 #[cfg(target_os = "linux")]

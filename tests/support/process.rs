@@ -7,11 +7,13 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use signal_hook::consts::SIGINT;
 use tempfile::TempDir;
 
 use crate::capture::{Capture, Stream};
@@ -24,6 +26,15 @@ const SHOWN: usize = 60;
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// How often is looked whether a process that is not ready has ended.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Whether the processes of this test binary take SIGINT as usual.
+static INTERRUPTIBLE: Once = Once::new();
+
+/// Children hear SIGINT, also where a shell has started the tests in the background and told them to ignore it: what has a handler here
+/// is as usual there. The handler does what would be done without it.
+fn be_interruptible() {
+    let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::new(AtomicBool::new(true)));
+}
 
 /// Processes of this test binary that have not been reaped, by process id.
 static ALIVE: Mutex<BTreeMap<i32, (String, Capture)>> = Mutex::new(BTreeMap::new());
@@ -41,6 +52,16 @@ pub fn kill_all() {
         // Not eprintln: the test harness would keep it for a report that an abort never lets it write.
         let _ = writeln!(std::io::stderr(), "--- {name} ({id}), killed\n{}", capture.tail(SHOWN));
     }
+}
+
+/// The ids of a process's children, zombies among them; none of a process that is gone.
+#[must_use]
+pub fn children(process: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// A running child process.
@@ -302,6 +323,7 @@ impl Plan {
     #[must_use]
     #[track_caller]
     pub fn start(mut self) -> Process {
+        INTERRUPTIBLE.call_once(be_interruptible);
         let name = self.name;
         let folder = TempDir::new().unwrap_or_else(|error| panic!("no temporary folder for {name}: {error}"));
         self.command.current_dir(folder.path()).process_group(0);

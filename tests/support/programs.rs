@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 /// Packages whose programs and plugins tests run.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 20] = [
     "pylmd",
     "pylm-cli",
     "alternate",
@@ -28,6 +28,7 @@ const PACKAGES: [&str; 19] = [
     "testing-plugin",
     "foretold",
     "sift",
+    "upset-plugin",
 ];
 
 /// How to build.

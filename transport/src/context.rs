@@ -3,13 +3,12 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::unix::net::UnixDatagram;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use crate::error::{last_errno, last_error};
-use crate::{Options, Socket, SocketKind};
+use crate::{Options, Socket, SocketKind, descriptors};
 
 /// I/O threads of the shared context.
 const MOST_THREADS: usize = 4;
@@ -39,17 +38,6 @@ impl Drop for RawContext {
     }
 }
 
-/// Descriptors that libzmq opens for itself with the first socket of a context, and for each of its threads. It aborts the process
-/// where it does not get them.
-const DESCRIPTORS: (usize, usize) = (8, 2);
-
-/// Whether the system would give libzmq what it needs to start.
-fn check_descriptors(threads: usize) -> io::Result<()> {
-    let (own, each) = DESCRIPTORS;
-    let probes: io::Result<Vec<_>> = (0..own + each * threads).map(|_| UnixDatagram::unbound()).collect();
-    probes.map(drop)
-}
-
 impl Context {
     /// A context with one I/O thread, which is enough for some gigabytes per second, and with room for as many
     /// sockets as libzmq allows.
@@ -62,7 +50,7 @@ impl Context {
     }
 
     fn with_threads(threads: usize) -> io::Result<Self> {
-        check_descriptors(threads)?;
+        descriptors::check(descriptors::CONTEXT + descriptors::THREAD * threads)?;
         // SAFETY: takes nothing.
         let raw = NonNull::new(unsafe { zmq_sys::zmq_ctx_new() }).ok_or_else(last_error)?;
         let context = Self { raw: Arc::new(RawContext(raw)) };
@@ -100,6 +88,7 @@ impl Context {
     ///
     /// When the process has no file descriptors left, or libzmq refuses one of the options.
     pub fn socket(&self, kind: SocketKind, options: &Options) -> io::Result<Socket> {
+        descriptors::check(descriptors::SOCKET)?;
         let socket = Socket::new(self, kind)?;
         options.apply(&socket)?;
         Ok(socket)

@@ -11,14 +11,16 @@
 //! - [`TcpConnection`] is one of those connections as the kernel knows it, half frames included.
 //! - [`peer_of`] tells which user of this machine has the other end of a connection.
 //! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages; [`settle_process`] and
-//!   [`Signals`] keep it from what it inherits, and from what foreign code in it changes.
+//!   [`ProcessState`] keep it from what it inherits, and from what foreign code in it changes; [`run_below_init`] is for containers.
 //!
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
 
 mod context;
+mod descriptors;
 mod endpoint;
 mod error;
 mod frame;
+mod init;
 mod kind;
 mod monitor;
 mod options;
@@ -36,12 +38,13 @@ pub use context::Context;
 pub use endpoint::look_up;
 pub use error::SendError;
 pub use frame::{Frame, Frames};
+pub use init::run_below_init;
 pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
 pub use owner::{Peer, Uid, check as check_owners, foreign_listener, peer as peer_of};
 pub use poller::{Key, Poller, Waker};
-pub use process::{Signals, is_ignored, settle_process};
+pub use process::{ProcessState, is_ignored, settle_process};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};
 pub use socket::{Events, Socket};
 pub use tcp::TcpConnection;

@@ -1,6 +1,7 @@
 //! What a process inherits and what others in it change: it keeps its promises whatever it was started with.
 #![allow(unsafe_code)]
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -31,21 +32,32 @@ pub fn is_ignored(signal: i32) -> bool {
     action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
-/// How this process takes the signals that it needs, to be put back when foreign code has changed that.
-pub struct Signals(Vec<(libc::c_int, libc::sigaction)>);
+/// How this process takes the signals that it needs, and how many files it may open, to be put back when foreign code has changed that.
+pub struct ProcessState {
+    signals: Vec<(libc::c_int, libc::sigaction)>,
+    /// The most open files; `None` is no limit.
+    files: Option<u64>,
+}
 
-impl Signals {
-    /// As they are taken now.
+impl ProcessState {
+    /// As it is now.
     pub fn now() -> Self {
         let needed = [libc::SIGTERM, libc::SIGINT, libc::SIGPIPE, libc::SIGCHLD];
-        Signals(needed.iter().filter_map(|&signal| Some((signal, action(signal)?))).collect())
+        let signals = needed.iter().filter_map(|&signal| Some((signal, action(signal)?))).collect();
+        ProcessState { signals, files: getrlimit(Resource::Nofile).current }
     }
 
-    /// Puts back what was changed, and tells whether anything was. A handler for the ends of children is left as it is: it
-    /// takes nothing from whoever waits for a child.
-    pub fn restore(&self) -> bool {
+    /// Puts back what was changed, and tells what that was, for a sentence.
+    pub fn restore(&self) -> impl Iterator<Item = &'static str> {
+        let signals = self.restore_signals().then_some("how this process takes signals");
+        let files = self.restore_files().then_some("the limit of open files");
+        signals.into_iter().chain(files)
+    }
+
+    /// A handler for the ends of children is left as it is: it takes nothing from whoever waits for a child.
+    fn restore_signals(&self) -> bool {
         let mut any = false;
-        for (signal, wanted) in &self.0 {
+        for (signal, wanted) in &self.signals {
             let Some(now) = action(*signal) else { continue };
             let is_changed = match *signal {
                 libc::SIGCHLD => drops(&now) && !drops(wanted),
@@ -57,6 +69,13 @@ impl Signals {
             }
         }
         any
+    }
+
+    fn restore_files(&self) -> bool {
+        let now = getrlimit(Resource::Nofile);
+        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        most(now.current) < most(self.files)
+            && setrlimit(Resource::Nofile, Rlimit { current: self.files, ..now }).is_ok()
     }
 }
 

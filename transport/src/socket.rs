@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use zmq_sys::errno;
 
-use crate::endpoint;
 use crate::error::{last_errno, last_error};
 use crate::monitor::{self, Monitor, SharedPair};
 use crate::options::milliseconds;
 use crate::{Context, Frames, SocketKind};
+use crate::{descriptors, endpoint};
 
 /// What a socket that is to close at once gets nevertheless: libzmq aborts the process when a connection breaks at the
 /// moment in which it throws away a half-written multipart (its issue 3442).
@@ -85,8 +85,9 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// When the address is taken, not of this host, or malformed.
+    /// When the address is taken, not of this host, or malformed, or the process has no file descriptors left.
     pub fn bind(&self, endpoint: &str) -> io::Result<String> {
+        descriptors::check(descriptors::SOCKET)?;
         match self.at_endpoint(endpoint, zmq_sys::zmq_bind) {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {
                 let resolved = endpoint::resolved(endpoint)?.ok_or(error)?;

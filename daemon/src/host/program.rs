@@ -64,6 +64,9 @@ impl From<HostError> for Unable {
 /// Runs the program, and gives its exit code.
 pub fn main() -> ExitCode {
     pylm_transport::settle_process();
+    if let Some(code) = pylm_transport::run_below_init() {
+        return code;
+    }
     let code = run();
     logging::finish();
     code

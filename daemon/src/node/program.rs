@@ -17,7 +17,7 @@ use crate::supervisor::{Ended, Fields, Supervisor, Surroundings};
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use pylm_plugin_host::PluginSet;
-use pylm_transport::Signals;
+use pylm_transport::ProcessState;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -41,6 +41,9 @@ const EARLIER: Duration = Duration::from_secs(2);
 /// Runs the program `pylmd`.
 pub fn main() -> ExitCode {
     pylm_transport::settle_process();
+    if let Some(code) = pylm_transport::run_below_init() {
+        return code;
+    }
     let code = run();
     logging::finish();
     code
@@ -162,6 +165,7 @@ impl Flags {
         if let Err(error) = pylm_transport::raise_file_limit() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
+        gate::has_room(gate::NODE)?;
         // What plugins do at their start is theirs; how this process hears signals is not.
         pylm_transport::settle_process();
         let functions: Vec<_> = plugins.functions().cloned().collect();
@@ -187,14 +191,14 @@ impl Flags {
         })
         .context("cannot watch for signals")?;
         let addresses = node.addresses.clone();
-        let signals = Signals::now();
+        let process = ProcessState::now();
         let workers = self.start_workers(&node.local_db, files, surroundings)?;
         let (max_message, stack) = (self.max_message.bytes(), options::stack(self.stack));
         let inline =
             self.inline.then(|| InlineHost::start(&self.name, &node.local_db, max_message, stack, functions));
         let inline = inline.transpose().context("cannot start the threads for --inline")?;
         self.start_http_workers(&node.local_db)?;
-        gate::has_room()?;
+        gate::has_room(0)?;
         for from in node.wait_for_earlier_nodes(EARLIER) {
             tracing::warn!(
                 from,
@@ -221,7 +225,7 @@ impl Flags {
                 "functions of plugins run in worker hosts: start pylm-worker with them, or give --workers or --inline"
             );
         }
-        self.watch(node, workers, inline, gateway, &signals)
+        self.watch(node, workers, inline, gateway, &process)
     }
 
     /// Nodes that are followed need not be there yet, and neither need their names.
@@ -310,7 +314,7 @@ impl Flags {
         workers: Vec<Supervisor>,
         inline: Option<InlineHost>,
         gateway: Option<Gateway>,
-        signals: &Signals,
+        process: &ProcessState,
     ) -> anyhow::Result<ExitCode> {
         let control = node.control();
         let limit = self.drain_limit.duration();
@@ -334,8 +338,8 @@ impl Flags {
             if inline.as_ref().is_some_and(InlineHost::has_ended) {
                 control(Command::Stop);
             }
-            if signals.restore() {
-                tracing::warn!("a plugin has changed how this process takes signals, which was put back");
+            for what in process.restore() {
+                tracing::warn!("a plugin has changed {what}, which was put back");
             }
             refused_hosts.tell(&workers);
             if !workers.is_empty() && refused_hosts.0.len() == workers.len() && !node.is_draining() {
