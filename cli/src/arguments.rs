@@ -3,6 +3,7 @@
 use crate::beginning::Beginning;
 use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
+use crate::plugin::PluginArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pylm_client::DEFAULT_ADDRESS;
 use pylm_protocol::{Address, Name};
@@ -248,6 +249,13 @@ pub(crate) struct RunArguments {
     /// A plugin whose functions and hooks run: a path, a file name, or the bare name of one that is installed; can be repeated
     #[arg(long, value_name = "PLUGIN", required = true)]
     pub(crate) plugin: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) private: PrivateArguments,
+}
+
+/// A job on a private node.
+#[derive(Debug, Args)]
+pub(crate) struct PrivateArguments {
     /// Another folder in which plugins are looked for; can be repeated
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plugin_dir: Vec<PathBuf>,
@@ -434,43 +442,6 @@ pub(crate) struct FailedChoice {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct PluginArguments {
-    #[command(subcommand)]
-    pub(crate) action: PluginAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginAction {
-    /// Show what a plugin offers, without running any of its code
-    Inspect {
-        #[command(flatten)]
-        plugin: PluginFile,
-    },
-    /// Load and start a plugin with these settings, and stop it again; exit code 2 when it cannot be used
-    Check {
-        #[command(flatten)]
-        plugin: PluginFile,
-        /// A setting of the plugin; its name may stand before the key, as for a node; can be repeated
-        #[arg(long, value_name = "[PLUGIN.]KEY=VALUE", value_parser = setting)]
-        set: Vec<(String, String)>,
-    },
-}
-
-/// Which plugin, and how to tell of it.
-#[derive(Debug, Args)]
-pub(crate) struct PluginFile {
-    /// A path, a file name, or the bare name of a plugin that is installed
-    #[arg(value_name = "PLUGIN")]
-    pub(crate) name: PathBuf,
-    /// Another folder in which plugins are looked for; can be repeated
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) plugin_dir: Vec<PathBuf>,
-    /// Write JSON, errors included
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example, for bash:
       pylm completions bash > ~/.local/share/bash-completion/completions/pylm")]
@@ -549,7 +520,7 @@ fn shown(name: &str) -> Result<(), String> {
     Name::shown(name).map(drop).map_err(|error| error.to_string())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
         _ => Err("not a setting; write KEY=VALUE".into()),

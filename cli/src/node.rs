@@ -1,6 +1,6 @@
 //! A private node: a `pylmd` with worker hosts, on ports of its own, for as long as one job takes.
 
-use crate::arguments::RunArguments;
+use crate::arguments::PrivateArguments;
 use crate::failure::Failure;
 use crate::readiness::{self, Readiness};
 use pylm_protocol::visible;
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, PipeReader, Write, pipe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -87,11 +87,11 @@ impl Log {
 }
 
 impl PrivateNode {
-    /// Starts a node, and waits until it is ready.
+    /// Starts a node with these plugins, and waits until it is ready.
     ///
     /// # Errors
     /// When there is no `pylmd`, or it ends early, with its own words.
-    pub(crate) async fn start(arguments: &RunArguments) -> Result<Self, Failure> {
+    pub(crate) async fn start(plugins: &[PathBuf], arguments: &PrivateArguments) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("pylm-run-").tempdir();
         let folder = folder.map_err(Failure::running("cannot make a temporary folder"))?;
         let notify = folder.path().join("ready");
@@ -99,7 +99,7 @@ impl PrivateNode {
             Readiness::listen(&notify).map_err(Failure::running("cannot listen in a temporary folder"))?;
         let program = program("pylmd");
         let (log_lines, stderr) = pipe().map_err(Failure::running("cannot start"))?;
-        let mut command = command(&program, arguments);
+        let mut command = command(&program, plugins, arguments);
         let mut child =
             command.stderr(stderr).env(readiness::VARIABLE, &notify).spawn().map_err(|error| {
                 Failure::Usage(format!(
@@ -174,7 +174,7 @@ pub(crate) fn without_settings(command: &mut Command) {
     }
 }
 
-fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
+fn command(program: &Path, plugins: &[PathBuf], arguments: &PrivateArguments) -> Command {
     let workers = arguments.workers.or_else(|| std::thread::available_parallelism().ok());
     let mut command = Command::new(program);
     without_settings(&mut command);
@@ -188,7 +188,7 @@ fn command(program: &std::path::Path, arguments: &RunArguments) -> Command {
     for folder in &arguments.plugin_dir {
         command.arg("--plugin-dir").arg(folder);
     }
-    for plugin in &arguments.plugin {
+    for plugin in plugins {
         command.arg("--plugin").arg(plugin);
     }
     for setting in &arguments.set {

@@ -1,29 +1,46 @@
-//! `pylm plugin`: what a plugin offers, and whether it can be used.
+//! `pylm plugin`: making plugins, what they offer, and whether they can be used.
 
-use crate::arguments::{PluginAction, PluginArguments, PluginFile};
+mod arguments;
+mod build;
+mod new;
+
+pub(crate) use arguments::PluginArguments;
+
 use crate::failure::{self, Failure};
 use crate::job::apart::keep_output_apart;
+use crate::run;
+use arguments::{BuildArguments, PluginAction, PluginFile};
 use pylm_plugin_host::{Descriptor, LoadError, Origin, Search, check, inspect};
 use pylm_protocol::visible_lines;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Does what the arguments say.
 pub(crate) fn plugin(arguments: &PluginArguments) -> Result<ExitCode, Failure> {
-    let (PluginAction::Inspect { plugin } | PluginAction::Check { plugin, .. }) = &arguments.action;
+    match &arguments.action {
+        PluginAction::Inspect { plugin } => show(plugin, inspect),
+        PluginAction::Check { plugin, set } => {
+            show(plugin, |path| check(path, &of_plugin(set, &inspect(path)?.name)))
+        }
+        PluginAction::New(arguments) => new::new(arguments),
+        PluginAction::Run(arguments) => build_and_run(arguments),
+    }
+}
+
+fn build_and_run(arguments: &BuildArguments) -> Result<ExitCode, Failure> {
+    let mut plugins = vec![build::build(&arguments.project, arguments.release)?];
+    plugins.extend(arguments.plugin.iter().cloned());
+    run::run(&plugins, &arguments.private)
+}
+
+/// Writes what is found out about a plugin's file.
+fn show(
+    plugin: &PluginFile,
+    look: impl Fn(&Path) -> Result<Descriptor, LoadError>,
+) -> Result<ExitCode, Failure> {
     keep_output_apart([plugin.name.as_path()])?;
-    let (plugin, outcome) = match &arguments.action {
-        PluginAction::Inspect { plugin } => (plugin, find(plugin).and_then(inspected)),
-        PluginAction::Check { plugin, set } => (
-            plugin,
-            find(plugin).and_then(inspected).and_then(|(path, descriptor)| {
-                let settings = of_plugin(set, &descriptor.name);
-                check(&path, &settings).map(|descriptor| (path, descriptor))
-            }),
-        ),
-    };
-    match outcome {
+    match find(plugin).and_then(|path| look(&path).map(|descriptor| (path, descriptor))) {
         Ok((path, descriptor)) if plugin.json => {
             let mut value = serde_json::to_value(&descriptor)
                 .map_err(|error| Failure::Running(format!("cannot write the descriptor as JSON: {error}")))?;
@@ -50,10 +67,6 @@ pub(crate) fn plugin(arguments: &PluginArguments) -> Result<ExitCode, Failure> {
 
 fn find(plugin: &PluginFile) -> Result<PathBuf, LoadError> {
     Search::from_environment(plugin.plugin_dir.clone()).find(plugin.name.as_os_str(), Origin::CommandLine)
-}
-
-fn inspected(path: PathBuf) -> Result<(PathBuf, Descriptor), LoadError> {
-    inspect(&path).map(|descriptor| (path, descriptor))
 }
 
 /// The settings of a plugin, whose name may stand before the key as it does for a node.

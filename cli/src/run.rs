@@ -1,6 +1,6 @@
 //! `pylm run`: a job on a private node.
 
-use crate::arguments::{NodeArguments, RunArguments};
+use crate::arguments::{NodeArguments, PrivateArguments};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::job::connect;
@@ -16,15 +16,15 @@ use tokio::task::spawn_blocking;
 /// How long a node that says it is ready may take to greet.
 const WAIT: TimeSpan = TimeSpan::from_secs(10);
 
-/// Does the job, and ends the node however the job ends.
-pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    look_for_function(arguments)?;
+/// Does the job with these plugins, and ends the node however the job ends.
+pub(crate) fn run(plugins: &[PathBuf], arguments: &PrivateArguments) -> Result<ExitCode, Failure> {
+    look_for_function(plugins, arguments)?;
     let prepared = Prepared::new(&arguments.stream)?;
     let runtime = stream::runtime()?;
     let outcome = runtime.block_on(async {
         let mut interrupts = Interrupts::new()?;
         let mut node = tokio::select! {
-            node = PrivateNode::start(arguments) => node?,
+            node = PrivateNode::start(plugins, arguments) => node?,
             signal = interrupts.next() => return Err(Failure::Interrupted(signal)),
         };
         let db = Address::of_peer(&node.db).map_err(|error| Failure::Running(error.to_string()))?;
@@ -50,10 +50,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
 
 /// Looks whether the plugins have the function of the first stage, which runs here. What their files do not tell, the node will:
 /// which of them cannot be read, and which other functions a scatter hook calls.
-fn look_for_function(arguments: &RunArguments) -> Result<(), Failure> {
+fn look_for_function(plugins: &[PathBuf], arguments: &PrivateArguments) -> Result<(), Failure> {
     let search = Search::from_environment(arguments.plugin_dir.clone());
     let look = |name: &PathBuf| inspect(&search.find(name.as_os_str(), Origin::CommandLine).ok()?).ok();
-    let plugins: Option<Vec<Descriptor>> = arguments.plugin.iter().map(look).collect();
+    let plugins: Option<Vec<Descriptor>> = plugins.iter().map(look).collect();
     let Some(plugins) = plugins else { return Ok(()) };
     let first = arguments.function.0.split(' ').next().unwrap_or_default();
     let (_, function) = first.split_once('.').unwrap_or(("", first));
