@@ -179,6 +179,15 @@ mod filter {
     }
 
     #[test]
+    fn that_takes_its_time_gives_a_native_client_every_result() {
+        let _limit = limit();
+        let node = Node::start(&["--pylm-zero", "result"]);
+        let _workers = mux_workers(&node.db, &["--delay", "0.5"]);
+        assert_eq!(sorted(natively(&node, "server.keep", 21)), [0, 10, 20]);
+        assert_eq!(node.end(END).done, 21);
+    }
+
+    #[test]
     fn that_takes_its_time_is_waited_for_and_the_workers_are_kept_busy() {
         let _limit = limit();
         let node = Node::start(&["--pylm-zero", "result"]);

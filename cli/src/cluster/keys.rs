@@ -93,6 +93,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("pylm-functions", Kind::List),
     flag("pylm-single", Kind::List),
     flag("pylm-silence", Kind::Time),
+    flag("pylm-quiet", Kind::Time),
     flag("pylm-attempts", Kind::Number),
     flag("log", Kind::Text),
     flag("log-format", Kind::Text),

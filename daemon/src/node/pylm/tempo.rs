@@ -51,6 +51,11 @@ impl Tempo {
         self.singles = self.singles.saturating_add(1);
     }
 
+    /// What a message takes, as far as is known.
+    pub fn each(&self) -> Duration {
+        self.each.unwrap_or_default()
+    }
+
     /// Whether its first result is taken for the only one, as long as no other comes.
     pub fn seems_single(&self) -> bool {
         self.is_single || (!self.several && self.singles >= PYLM_SINGLE)

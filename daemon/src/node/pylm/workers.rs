@@ -38,6 +38,8 @@ pub struct WorkerPort {
     passed_bytes: u64,
     /// When it last gave a sign, or was taken to have gone on.
     moved: Instant,
+    /// When it last gave a result, or got something when it had nothing.
+    answered: Instant,
     /// Messages that it was taken to have passed over since its last sign.
     doubt: u32,
     pace: Pace,
@@ -122,6 +124,7 @@ impl WorkerPort {
             waiting: 0,
             passed_bytes: 0,
             moved: now,
+            answered: now,
             doubt: 0,
             pace: Pace::new(now),
         }
@@ -136,7 +139,7 @@ impl WorkerPort {
     pub fn begin(&mut self, host: HostKey, now: Instant) {
         self.host = Some(host);
         self.pace = Pace::new(now);
-        (self.moved, self.doubt) = (now, 0);
+        (self.moved, self.answered, self.doubt) = (now, now, 0);
     }
 
     /// What was out is out no more. Gives the leases that the worker was at, as far as can be known.
@@ -163,6 +166,9 @@ impl WorkerPort {
     pub fn push(&mut self, sent: Sent, palm: Frame, now: Instant) {
         if self.waiting == 0 {
             (self.moved, self.doubt) = (now, 0);
+            if !self.sent.iter().rev().any(|sent| matches!(sent.state, State::Passed(..))) {
+                self.answered = now;
+            }
         }
         self.waiting += 1;
         self.sent.push_back(sent);
@@ -202,7 +208,7 @@ impl WorkerPort {
             return Answer::Further;
         };
         let mut silent = 0;
-        let mut before = self.moved;
+        let mut before = self.answered;
         if !shared {
             for sent in self.sent.drain(..place) {
                 match sent.state {
@@ -246,7 +252,7 @@ impl WorkerPort {
                 }
             }
         };
-        (self.moved, self.doubt) = (now, 0);
+        (self.moved, self.answered, self.doubt) = (now, now, 0);
         answer
     }
 
@@ -296,11 +302,15 @@ impl WorkerPort {
                 State::Answered(_, last) if is_due(last + tempo.quiet(limits.of(sent.tells_end))) => {
                     return Ok(Overdue::End(sent.lease));
                 }
-                State::Passed(since, _) => match tempo.silence(limits.of(sent.tells_end)) {
-                    Some(silence) if is_due(since + silence) => return Ok(Overdue::End(sent.lease)),
-                    None if is_due(since + limits.silence) => return Ok(Overdue::GiveUp(sent.lease)),
-                    _ => {}
-                },
+                State::Passed(passed, _) => {
+                    // It comes to this one behind those that it was sent before, whatever it was taken to have passed over.
+                    let since = passed.max(self.answered + tempo.each() * place as u32);
+                    match tempo.silence(limits.of(sent.tells_end)) {
+                        Some(silence) if is_due(since + silence) => return Ok(Overdue::End(sent.lease)),
+                        None if is_due(since + limits.silence) => return Ok(Overdue::GiveUp(sent.lease)),
+                        _ => {}
+                    }
+                }
                 State::Waiting => {
                     waiting = Some(place);
                     break;
