@@ -18,6 +18,15 @@ pub fn crowd(chain: &Chain, payload: &str) -> usize {
     most
 }
 
+/// Whether a stage gives nothing at all for these payloads.
+pub fn is_silent(chain: &Chain, payloads: Vec<String>) -> bool {
+    let passed = chain.stages.iter().scan(payloads, |payloads, stage| {
+        *payloads = pass(stage, payloads);
+        Some(payloads.is_empty())
+    });
+    passed.into_iter().any(|is_empty| is_empty)
+}
+
 fn pass(stage: &Stage, payloads: &[String]) -> Vec<String> {
     let copies = payloads.iter().flat_map(|payload| vec![payload; stage.copies()]);
     let results = copies.flat_map(|payload| call(stage.function, payload));
