@@ -15,6 +15,7 @@ use std::path::PathBuf;
 #[command(
     name = "pylm",
     version,
+    long_version = pylm_transport::version(),
     after_long_help = "\
 Exit codes:
   0    done

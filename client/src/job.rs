@@ -8,7 +8,9 @@ use crate::pipe::{Pipe, SendFailure};
 use crate::state::backlog::Message;
 use bytes::Bytes;
 use pylm_protocol::strings::KEY;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use uuid::Uuid;
 
 /// Submits the messages of a job. Dropping it finishes the job.
@@ -60,6 +62,16 @@ impl JobSender {
                 Ok(number)
             }
         }
+    }
+
+    /// As [`send`](Self::send) where there is room now, and gives the payload back where there is none.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&self, payload: impl Into<Bytes>) -> Result<Result<u64, Bytes>, Error> {
+        let sent = self.try_send_message(Message { payload: payload.into(), cache: None })?;
+        Ok(sent.map_err(|message| message.payload))
     }
 
     /// Submits a message if there is room, and gives it back if there is none.
@@ -130,12 +142,19 @@ impl JobResults {
     /// What ended the client for good: [`Error::Refused`], [`Error::Stopped`]. A lost connection is none.
     #[inline]
     pub async fn next(&mut self) -> Result<Option<Output>, Error> {
-        loop {
-            match self.try_next()? {
-                Some(output) => return Ok(Some(output)),
-                None if self.is_over => return Ok(None),
-                None => self.pipe.arrived().await,
-            }
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`next`](Self::next), for those who wait for several things at once: wakes the task of `context` once there may be an
+    /// output. The last task that asked is woken, and no other.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Output>, Error>> {
+        match self.take_next(Some(context.waker())) {
+            Ok(None) if !self.is_over => Poll::Pending,
+            outcome => Poll::Ready(outcome),
         }
     }
 
@@ -145,6 +164,11 @@ impl JobResults {
     /// As [`next`](Self::next).
     #[inline]
     pub fn try_next(&mut self) -> Result<Option<Output>, Error> {
+        self.take_next(None)
+    }
+
+    #[inline]
+    fn take_next(&mut self, reader: Option<&Waker>) -> Result<Option<Output>, Error> {
         loop {
             if let Some(output) = self.next_at_hand() {
                 return Ok(Some(output));
@@ -152,7 +176,7 @@ impl JobResults {
             if self.is_over {
                 return Ok(None);
             }
-            let taken = self.pipe.try_take().inspect_err(|_| self.is_over = true)?;
+            let taken = self.pipe.try_take(reader).inspect_err(|_| self.is_over = true)?;
             self.handle.desk.announce(self.number, taken.announce);
             self.is_over = taken.over;
             match taken.deliveries {
@@ -171,6 +195,11 @@ impl JobResults {
             }
             order.push(self.unpack.next()?);
         }
+    }
+
+    /// Whether something is there to be taken, or nothing more will come.
+    pub fn is_ready(&self) -> bool {
+        self.is_over || self.unpack.has_next() || self.pipe.has_news()
     }
 
     /// Whether there are no further outputs.

@@ -69,6 +69,11 @@ impl Unpack {
     pub(crate) fn refill(&mut self, deliveries: Vec<Delivery>) {
         self.deliveries = deliveries.into_iter();
     }
+
+    /// Whether there is an output.
+    pub(crate) fn has_next(&self) -> bool {
+        self.end_of.is_some() || self.deliveries.len() > 0
+    }
 }
 
 impl Iterator for Unpack {

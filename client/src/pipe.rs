@@ -6,6 +6,7 @@ use crate::state::job::Delivery;
 use crate::state::window::{Load, Window};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -21,8 +22,6 @@ pub(crate) struct Pipe {
     /// There is room for further messages, or never will be.
     room: Notify,
     outbox: Mutex<Outbox>,
-    /// Outputs have come, or the last ones have.
-    arrived: Notify,
 }
 
 /// Messages on their way to the client's thread.
@@ -59,6 +58,8 @@ struct Outbox {
     /// From how much on the client's thread is to look.
     report_from: Load,
     closed: Option<Result<(), Error>>,
+    /// Who waits for outputs, or for the news that none will come.
+    reader: Option<Waker>,
 }
 
 /// The outputs of one turn.
@@ -114,8 +115,8 @@ impl Pipe {
                 taken_load: Load::default(),
                 report_from: outputs.part(4),
                 closed: None,
+                reader: None,
             }),
-            arrived: Notify::new(),
         }
     }
 
@@ -174,8 +175,9 @@ impl Pipe {
         intake.announce()
     }
 
-    /// Takes the next outputs; `Ok(None)` when there are none now. What was taken before counts as done with.
-    pub(crate) fn try_take(&self) -> Result<Taken, Error> {
+    /// Takes the next outputs; none when there are none now, and `reader` is woken once there may be. There is one reader at a time.
+    /// What was taken before counts as done with.
+    pub(crate) fn try_take(&self, reader: Option<&Waker>) -> Result<Taken, Error> {
         let mut outbox = lock(&self.outbox);
         let report = outbox.put_away();
         if let Some(parcel) = outbox.parcels.pop_front() {
@@ -184,13 +186,20 @@ impl Pipe {
         }
         match &outbox.closed {
             Some(Err(error)) => Err(error.clone()),
-            closed => Ok(Taken { deliveries: None, announce: report, over: closed.is_some() }),
+            Some(Ok(())) => Ok(Taken { deliveries: None, announce: report, over: true }),
+            None => {
+                if let Some(reader) = reader {
+                    outbox.reader = Some(reader.clone());
+                }
+                Ok(Taken { deliveries: None, announce: report, over: false })
+            }
         }
     }
 
-    /// Waits until [`try_take`](Self::try_take) may have something; for one waiter at a time.
-    pub(crate) async fn arrived(&self) {
-        self.arrived.notified().await;
+    /// Whether [`try_take`](Self::try_take) has something to say.
+    pub(crate) fn has_news(&self) -> bool {
+        let outbox = lock(&self.outbox);
+        !outbox.parcels.is_empty() || outbox.closed.is_some()
     }
 
     // The client's thread's side.
@@ -233,8 +242,7 @@ impl Pipe {
         }
         let load = Load { messages: deliveries.len() as u64, bytes: bytes as u64 };
         outbox.parcels.push_back(Parcel { deliveries, receipt: Receipt { epoch, outputs, load } });
-        drop(outbox);
-        self.arrived.notify_one();
+        wake(outbox);
     }
 
     /// Takes no further messages, and returns those that were not looked at.
@@ -247,8 +255,18 @@ impl Pipe {
 
     /// Nothing more will come: all has ended, or can never end.
     pub(crate) fn close_outbox(&self, how: Result<(), Error>) {
-        lock(&self.outbox).closed.get_or_insert(how);
-        self.arrived.notify_one();
+        let mut outbox = lock(&self.outbox);
+        outbox.closed.get_or_insert(how);
+        wake(outbox);
+    }
+}
+
+/// Wakes the reader, once it can lock what has changed.
+fn wake(mut outbox: MutexGuard<'_, Outbox>) {
+    let reader = outbox.reader.take();
+    drop(outbox);
+    if let Some(reader) = reader {
+        reader.wake();
     }
 }
 

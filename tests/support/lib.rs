@@ -16,6 +16,7 @@ pub mod machine;
 pub mod mangling;
 pub mod network;
 pub mod node;
+pub mod package;
 pub mod process;
 pub mod programs;
 pub mod proxy;

@@ -64,21 +64,23 @@ impl Context {
     }
 
     /// The context of all who ask for it in this process, as long as one of them has it: its threads, one for each core up to
-    /// four, are started once for many short uses. Each socket belongs to one of them.
+    /// four, are started once for many short uses. Each socket belongs to one of them. A forked child, which has none of these
+    /// threads, gets a context of its own.
     ///
     /// # Errors
     ///
     /// As [`Context::new`].
     pub fn shared() -> io::Result<Self> {
-        static SHARED: Mutex<Weak<RawContext>> = Mutex::new(Weak::new());
+        static SHARED: Mutex<(u32, Weak<RawContext>)> = Mutex::new((0, Weak::new()));
         // A panic elsewhere leaves the place as it was.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(raw) = shared.upgrade() {
+        let process = std::process::id();
+        if let (true, Some(raw)) = (shared.0 == process, shared.1.upgrade()) {
             return Ok(Self { raw });
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let context = Self::with_threads(cores.min(MOST_THREADS))?;
-        *shared = Arc::downgrade(&context.raw);
+        *shared = (process, Arc::downgrade(&context.raw));
         Ok(context)
     }
 

@@ -12,6 +12,7 @@
 //! - [`peer_of`] tells which user of this machine has the other end of a connection.
 //! - [`tune_allocator`] and [`raise_file_limit`] prepare a process that moves many or large messages; [`settle_process`] and
 //!   [`ProcessState`] keep it from what it inherits, and from what foreign code in it changes; [`run_below_init`] is for containers.
+//! - [`version`] tells what a program is made of.
 //!
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
 
@@ -33,6 +34,7 @@ mod tcp;
 mod transfer;
 mod tuning;
 mod user;
+mod version;
 
 pub use context::Context;
 pub use endpoint::look_up;
@@ -50,3 +52,4 @@ pub use socket::{Events, Socket};
 pub use tcp::TcpConnection;
 pub use tuning::{raise_file_limit, tune_allocator};
 pub use user::{own_uid, uid_of, user_name};
+pub use version::version;

@@ -36,6 +36,7 @@ pub fn stack_size(text: &str) -> Result<ByteSize, String> {
 #[command(
     name = "pylm-worker",
     version,
+    long_version = pylm_transport::version(),
     max_term_width = 100,
     after_help = "\
 Examples:

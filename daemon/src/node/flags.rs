@@ -26,6 +26,7 @@ use std::path::PathBuf;
 #[command(
     name = "pylmd",
     version,
+    long_version = pylm_transport::version(),
     max_term_width = 100,
     after_help = "\
 Examples:
