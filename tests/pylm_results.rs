@@ -124,6 +124,16 @@ mod how_many {
     }
 
     #[test]
+    fn a_second_result_that_comes_later_than_that_is_lost_to_a_native_client_and_the_log_says_so() {
+        let _limit = limit();
+        let node = Node::start(&ZERO);
+        let _worker = pylm::mux_worker("worker", &node.db, &["--delay", "5"]);
+        assert_eq!(natively(&node, "server.vary", 21).len(), 21);
+        node.process.wait_for_line("which is lost; see --pylm-quiet", CLIENT);
+        assert_eq!(node.end(END).done, 21);
+    }
+
+    #[test]
     fn what_comes_behind_a_zero_counts() {
         let _limit = limit();
         let node = Node::start(&[]);

@@ -39,9 +39,8 @@ impl Router {
     /// one more result. Where that has ended, one of pylm's clients counts it all the same; others were told the end, and it is lost to them.
     pub(super) fn take_late(&mut self, port: usize, lease: LeaseKey, payload: Bytes, now: Instant) {
         let Router { workers, tempos, .. } = self;
-        let Some(late) = workers.get_mut(port).and_then(|worker| worker.late(lease, now, tempos)) else {
-            return;
-        };
+        let late = workers.get_mut(port).and_then(|worker| worker.late(lease, now, tempos));
+        let Some((late, was_told)) = late else { return };
         tracing::debug!(
             number = late.identity.number,
             "a pylm worker gave a result after the end that was guessed"
@@ -59,7 +58,7 @@ impl Router {
                 self.lines[line].open += 1;
             }
             Some(Client::Followed(stream)) if stream.header.elsewhere => {}
-            Some(Client::Native(_) | Client::Followed(_)) => {
+            _ if was_told => {
                 tracing::warn!(
                     number = identity.number,
                     function = result.header.function.as_str(),
@@ -68,7 +67,7 @@ impl Router {
                 return;
             }
             // Its call is over.
-            None => return,
+            _ => return,
         }
         if let Some(message) = self.ledger.add_late(job, identity.number, original) {
             self.gather(Passed { message, identity, index, relayed: None, held: false, result });

@@ -273,14 +273,14 @@ impl WorkerPort {
         }
     }
 
-    /// What is left of a message whose lease has ended, and of which another result has come.
-    pub fn late(&mut self, lease: LeaseKey, now: Instant, tempos: &mut Tempos) -> Option<&mut Late> {
+    /// What is left of a message whose lease has ended, and of which another result has come; whether its client was told of the end.
+    pub fn late(&mut self, lease: LeaseKey, now: Instant, tempos: &mut Tempos) -> Option<(&mut Late, bool)> {
         let sent = self.sent.iter_mut().find(|sent| sent.lease == lease)?;
         let State::Ended(late) = &mut sent.state else { return None };
         if late.results > 0 {
             tempos.get(sent.tempo).answered_again(now.duration_since(sent.since));
         }
-        Some(late)
+        Some((late, sent.tells_end))
     }
 
     /// The next lease that something is to be done for by now; or when that will be so, as far as is known.
