@@ -1,7 +1,7 @@
 //! The native half of the Python package `pylmd`: the Rust client, with Python's manners.
 //!
 //! What waits gives up the interpreter's lock and looks for signals; what Python throws away says goodbye; what a fork has left
-//! behind is neither used nor touched ([`process`]). Names, defaults and docs for users are in `pylmd/*.py`.
+//! behind is neither used nor touched (`process`). Names, defaults and docs for users are in `pylmd/*.py`.
 
 mod bell;
 mod buffer;
