@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that explains it.
 
+use crate::access::AccessArguments;
 use crate::beginning::Beginning;
 use crate::bench::BenchArguments;
 use crate::cluster::{GraphArguments, TiedArguments, UpArguments};
@@ -69,6 +70,8 @@ Examples:
     Functions(LookArguments),
     /// Put a function of a node under load, and tell how fast it is
     Bench(BenchArguments),
+    /// Say who comes in at a node's encrypted door, and what each may do
+    Access(AccessArguments),
     /// Run the nodes and worker hosts that a file describes, on this machine, and end them together
     Up(UpArguments),
     /// Draw the flow of messages through a file's nodes, and tell what cannot work there
@@ -92,6 +95,10 @@ pub(crate) struct NodeArguments {
     /// The address of the node's db socket
     #[arg(long, value_name = "ADDRESS", env = "PYLMD_DB", value_parser = Address::of_peer, default_value = DEFAULT_ADDRESS, global = true)]
     pub(crate) db: Address,
+    /// The access file for a node's encrypted door, which also says where that is; the one in $XDG_CONFIG_HOME/pylm/access that is for
+    /// --db is found by itself
+    #[arg(long, value_name = "FILE", env = "PYLMD_ACCESS", global = true)]
+    pub(crate) access: Option<PathBuf>,
     /// How long to wait for the node's first answer: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", default_value = "5s", global = true)]
     pub(crate) wait: TimeSpan,

@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stderr, reason = "it panics where nobody takes what is written")]
 
+mod access;
 mod arguments;
 mod attach;
 mod beginning;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => status::explain::explain(&arguments),
         Command::Functions(arguments) => status::functions::functions(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
+        Command::Access(arguments) => access::access(&arguments),
         Command::Up(arguments) => cluster::up(&arguments),
         Command::Graph(arguments) => cluster::graph(&arguments),
         Command::Tied(arguments) => cluster::tied(&arguments),
@@ -104,7 +106,7 @@ fn usage(error: &clap::Error) -> String {
 /// The arguments with those that say where the node is behind the command, as most commands take them, and where they may stand
 /// before it, too.
 fn behind_the_command(mut args: Vec<OsString>) -> Vec<OsString> {
-    const OF_THE_NODE: [&str; 3] = ["--db", "--session", "--wait"];
+    const OF_THE_NODE: [&str; 4] = ["--access", "--db", "--session", "--wait"];
     let mut end = 1;
     while let Some(arg) = args.get(end).and_then(|arg| arg.to_str()) {
         end += match arg.split_once('=') {

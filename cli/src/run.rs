@@ -28,7 +28,7 @@ pub(crate) fn run(plugins: &[PathBuf], arguments: &PrivateArguments) -> Result<E
             signal = interrupts.next() => return Err(Failure::Interrupted(signal)),
         };
         let db = Address::of_peer(&node.db).map_err(|error| Failure::Running(error.to_string()))?;
-        let node_arguments = NodeArguments { db, wait: WAIT };
+        let node_arguments = NodeArguments { db, access: None, wait: WAIT };
         let connected = tokio::select! {
             connected = spawn_blocking(move || connect(&node_arguments)) => connected.unwrap_or_else(|panic| Err(Failure::Running(panic.to_string()))),
             end = node.early_end() => Err(end),

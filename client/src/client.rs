@@ -13,7 +13,7 @@ use crate::thread::{ClientThread, FirstConnection};
 use bytes::Bytes;
 use pylm_protocol::Address;
 use pylm_protocol::strings::{CALL, NAME};
-use pylm_transport::Poller;
+use pylm_transport::{Poller, Security};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
@@ -63,6 +63,10 @@ impl Client {
         NAME.check(&options.software)?;
         let poller = Poller::new().map_err(Error::system("make a poller"))?;
         let desk = Arc::new(Desk::new(poller.waker()));
+        let security = options.access.as_ref().map_or(Ok(Security::None), |access| {
+            Security::client(*access.node_key.as_bytes(), *access.secret_key.as_bytes())
+        });
+        let security = security.map_err(Error::system("use the key of the access file"))?;
         let introduction = Introduction {
             peer: Uuid::new_v4(),
             name: options.name,
@@ -77,7 +81,7 @@ impl Client {
         // Stops the thread when this future is dropped before the node has greeted, too.
         let (calls, session) = (Semaphore::new(OPEN_CALLS), options.session);
         let handle = Handle { desk: Arc::clone(&desk), calls, session };
-        let thread = ClientThread::new(introduction, poller, desk, first)?;
+        let thread = ClientThread::new(introduction, security, poller, desk, first)?;
         std::thread::Builder::new()
             .name("pylm-client".into())
             .spawn(move || thread.run())

@@ -3,8 +3,8 @@
 use crate::state::session::Outgoing;
 use bytes::Bytes;
 use pylm_transport::{
-    Context, Frame, Frames, Monitor, MonitorEventKind, Options, Poller, SendError, Socket, SocketKind,
-    TcpConnection,
+    Context, Frame, Frames, Monitor, MonitorEventKind, Options, Poller, Security, SendError, Socket,
+    SocketKind, TcpConnection,
 };
 use std::io;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     tcp: Option<TcpConnection>,
     /// It could be used at some time.
     was_made: bool,
+    /// What ended it before that.
+    cut: Option<MonitorEventKind>,
     /// Why it is of no more use. What was received before that counts.
     lost: Option<String>,
     received: Frames,
@@ -34,16 +36,34 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Begins to connect. Frames of more than `largest` bytes end the connection.
-    pub(crate) fn new(context: &Context, address: &str, largest: u64, poller: &Poller) -> io::Result<Self> {
-        let options =
-            Options { max_message_size: Some(largest), reconnect_interval: NEVER, ..Options::default() };
+    pub(crate) fn new(
+        context: &Context,
+        (address, security): (&str, Security),
+        largest: u64,
+        poller: &Poller,
+    ) -> io::Result<Self> {
+        let options = Options {
+            max_message_size: Some(largest),
+            reconnect_interval: NEVER,
+            security,
+            ..Options::default()
+        };
         let socket = context.socket(SocketKind::Dealer, &options)?;
         let monitor = socket.monitor_ends()?;
         socket.connect(address)?;
         poller.add(socket.fd(), SOCKET)?;
         poller.add(monitor.fd(), MONITOR)?;
         let (received, waiting) = <(Frames, Frames)>::default();
-        Ok(Connection { socket, monitor, tcp: None, was_made: false, lost: None, received, waiting })
+        Ok(Connection {
+            socket,
+            monitor,
+            tcp: None,
+            was_made: false,
+            cut: None,
+            lost: None,
+            received,
+            waiting,
+        })
     }
 
     /// Ends the connection. What was sent is given `linger` to leave.
@@ -74,6 +94,9 @@ impl Connection {
                 MonitorEventKind::HandshakeFailedAuth => "the peer refuses the handshake",
                 _ => continue,
             };
+            if event.kind != MonitorEventKind::ConnectRetried {
+                self.cut.get_or_insert(event.kind);
+            }
             self.lost = Some(cause.into());
         }
         is_made
@@ -89,9 +112,9 @@ impl Connection {
         self.tcp.as_ref()?.idle()
     }
 
-    /// Whether the other side has cut it before anything could be said.
-    pub(crate) fn was_cut(&self) -> bool {
-        self.tcp.is_some() && !self.was_made
+    /// What told that the other side has cut it before anything could be said.
+    pub(crate) fn was_cut(&self) -> Option<MonitorEventKind> {
+        self.cut.filter(|_| !self.was_made)
     }
 
     /// Why the connection is of no more use, once everything that it brought was received.

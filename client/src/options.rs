@@ -1,6 +1,7 @@
 //! What can be chosen for a client and for each of its jobs.
 
 use crate::state::window::Window;
+use pylm_access::AccessFile;
 use pylm_protocol::{DEFAULT_MAX_MESSAGE, MOST_OUTPUTS};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub struct ClientOptions {
     pub(crate) patience: Duration,
     pub(crate) max_message: u64,
     pub(crate) session: Option<String>,
+    pub(crate) access: Option<AccessFile>,
 }
 
 impl ClientOptions {
@@ -32,7 +34,14 @@ impl ClientOptions {
             patience: DEFAULT_PATIENCE,
             max_message: DEFAULT_MAX_MESSAGE,
             session: None,
+            access: None,
         }
+    }
+
+    /// For the encrypted door of the node that an access file is for, with the key that it holds.
+    pub fn with_access(access: AccessFile) -> Self {
+        let address = access.addresses.first().cloned().unwrap_or_default();
+        ClientOptions { access: Some(access), ..Self::new(address) }
     }
 
     /// By what name the node's logs call this client; `client` unless said otherwise.

@@ -4,12 +4,12 @@ use crate::Error;
 use crate::connection::Connection;
 use crate::desk::{CacheWaiter, Desk, Order, Status};
 use crate::pipe::Pipe;
+use crate::refusal::why_refused;
 use crate::state::job::Job;
 use crate::state::session::{Break, Introduction, Session};
 use bytes::Bytes;
 use pylm_protocol::link::{Backoff, largest_frame};
-use pylm_protocol::refusal;
-use pylm_transport::{Context, Poller, own_uid, user_name};
+use pylm_transport::{Context, Poller, Security};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct FirstConnection {
 /// Everything that the client's thread owns.
 pub(crate) struct ClientThread {
     address: String,
+    /// What it comes in with.
+    security: Security,
     /// Whether the name of its host was looked up.
     is_looked_up: bool,
     max_message: u64,
@@ -69,6 +71,7 @@ enum End {
 impl ClientThread {
     pub(crate) fn new(
         introduction: Introduction,
+        security: Security,
         poller: Poller,
         desk: Arc<Desk>,
         first: FirstConnection,
@@ -76,6 +79,7 @@ impl ClientThread {
         let now = Instant::now();
         Ok(ClientThread {
             address: introduction.address.clone(),
+            security,
             is_looked_up: false,
             max_message: introduction.max_message,
             context: Context::shared().map_err(Error::system("make a ZeroMQ context"))?,
@@ -175,7 +179,7 @@ impl ClientThread {
             outcome.map_err(|error| End::Broken(Error::address(&self.address, error)))?;
         }
         let largest = largest_frame(self.max_message);
-        match Connection::new(&self.context, &self.address, largest, &self.poller) {
+        match Connection::new(&self.context, (&self.address, self.security.clone()), largest, &self.poller) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.session.connecting(now);
@@ -223,10 +227,8 @@ impl ClientThread {
 
     /// Why the node has cut the connection before anything could be said, where that can be found out here.
     fn refusal(&self) -> Option<Error> {
-        self.connection.as_ref().filter(|connection| connection.was_cut())?;
-        let owner = pylm_transport::foreign_listener(&self.address)?;
-        let (owner, user) = (user_name(owner), user_name(own_uid()));
-        Some(Error::NotAdmitted(refusal::another_users_node(&self.address, &owner, &user)))
+        let event = self.connection.as_ref()?.was_cut()?;
+        why_refused(&self.address, &self.security, event).map(Error::NotAdmitted)
     }
 
     fn after_receiving(&mut self) {

@@ -8,7 +8,7 @@
 
 mod guard;
 
-pub use guard::{User, admit, admit_everybody, cut, cut_users};
+pub use guard::{User, admit, admit_everybody, cut, cut_users, leave_to_keys};
 
 use rustix::process::{Resource, getrlimit};
 use std::os::fd::AsRawFd;
@@ -99,8 +99,10 @@ mod linux {
         let connection_fd = connection as libc::c_int;
         if connection >= bound() {
             REFUSED.fetch_add(1, Relaxed);
-        // SAFETY: the descriptor was opened just now, nobody else knows of it, and it is closed below only.
-        } else if guard::admits(unsafe { BorrowedFd::borrow_raw(connection_fd) }) {
+        // SAFETY: the first one was opened just now, nobody else knows of it, and it is closed below only; the other one has just given it.
+        } else if guard::admits(unsafe {
+            (BorrowedFd::borrow_raw(connection_fd), BorrowedFd::borrow_raw(listener))
+        }) {
             return connection_fd;
         }
         // What was sent over it is thrown away with it. SAFETY: the descriptor was opened just now, and nobody else knows of it.

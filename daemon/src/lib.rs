@@ -5,6 +5,7 @@
 mod binding;
 mod control;
 mod crowd;
+mod entrance;
 mod gate;
 pub mod gateway;
 #[cfg(test)]

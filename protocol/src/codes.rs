@@ -27,6 +27,9 @@ pub const WRONG_SERVER: &str = "wrong-server";
 /// Nobody follows the topic that the result was published under.
 pub const UNFOLLOWED: &str = "unfollowed";
 
+/// The grant of the client does not allow it.
+pub const REFUSED: &str = "refused";
+
 /// Reset: records came from a connection that said no Hello. Connect anew.
 pub const RESET_UNKNOWN: &str = "unknown";
 /// Reset: the peer broke the protocol. Connect anew.

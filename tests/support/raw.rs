@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pylm_client::Bytes;
 use pylm_protocol::{BatchReader, BatchWriter, MINOR, Record, Role};
-use pylm_transport::{Context, Frame, Frames, Options, Socket, SocketKind};
+use pylm_transport::{Context, Frame, Frames, Options, Security, Socket, SocketKind};
 use uuid::Uuid;
 
 /// How long the node may take to read or to answer.
@@ -23,7 +23,17 @@ impl RawPeer {
     #[must_use]
     #[track_caller]
     pub fn connect(context: &Context, db: &str) -> Self {
-        let options = Options { receive_high_water_mark: 1, ..Options::default() };
+        Self::connect_as(context, db, Security::None, None)
+    }
+
+    /// As [`RawPeer::connect`], with keys, and a routing id of its own.
+    ///
+    /// # Panics
+    /// As [`RawPeer::connect`].
+    #[must_use]
+    #[track_caller]
+    pub fn connect_as(context: &Context, db: &str, security: Security, routing_id: Option<Vec<u8>>) -> Self {
+        let options = Options { receive_high_water_mark: 1, security, routing_id, ..Options::default() };
         let socket = context.socket(SocketKind::Dealer, &options);
         let socket = socket.unwrap_or_else(|error| panic!("no socket: {error}"));
         socket.connect(db).unwrap_or_else(|error| panic!("no connection to {db}: {error}"));

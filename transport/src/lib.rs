@@ -17,6 +17,7 @@
 //! All of the workspace's `unsafe` that concerns ZeroMQ is here.
 
 mod context;
+mod cut;
 mod descriptors;
 mod endpoint;
 mod error;
@@ -37,6 +38,7 @@ mod user;
 mod version;
 
 pub use context::Context;
+pub use cut::{Cut, why_cut};
 pub use endpoint::look_up;
 pub use error::SendError;
 pub use frame::{Frame, Frames};
@@ -44,7 +46,7 @@ pub use init::run_below_init;
 pub use kind::SocketKind;
 pub use monitor::{Monitor, MonitorEvent, MonitorEventKind};
 pub use options::{KeepAlive, Options};
-pub use owner::{Peer, Uid, check as check_owners, foreign_listener, peer as peer_of};
+pub use owner::{Peer, Uid, check as check_owners, foreign_listener, own_address, peer as peer_of};
 pub use poller::{Key, Poller, Waker};
 pub use process::{ProcessState, is_ignored, settle_process};
 pub use security::{CurveKey, CurveKeyError, CurveKeyPair, Security, curve_available};

@@ -38,6 +38,31 @@ pub enum Security {
 }
 
 impl Security {
+    /// A server with this secret key, of which the ZAP handler is asked for this domain.
+    #[must_use]
+    pub fn server(secret_key: [u8; 32], zap_domain: &str) -> Self {
+        Self::CurveServer { secret_key: CurveKey(secret_key), zap_domain: zap_domain.to_owned() }
+    }
+
+    /// The peer with this secret key, to the server with that public key.
+    ///
+    /// # Errors
+    ///
+    /// When this libzmq was built without CURVE.
+    pub fn client(server_key: [u8; 32], secret_key: [u8; 32]) -> io::Result<Self> {
+        let keys = CurveKeyPair::from_secret(CurveKey(secret_key))?;
+        Ok(Self::CurveClient { server_key: CurveKey(server_key), keys })
+    }
+
+    /// The public key as which it connects, if it is a client's.
+    #[must_use]
+    pub fn client_key(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::CurveClient { keys, .. } => Some(keys.public.0),
+            Self::None | Self::CurveServer { .. } => None,
+        }
+    }
+
     pub(crate) fn apply(&self, socket: &Socket) -> io::Result<()> {
         match self {
             Self::None => Ok(()),
@@ -128,6 +153,21 @@ pub struct CurveKeyPair {
 }
 
 impl CurveKeyPair {
+    /// The keys of which this is the secret one.
+    ///
+    /// # Errors
+    ///
+    /// When this libzmq was built without CURVE.
+    pub fn from_secret(secret: CurveKey) -> io::Result<Self> {
+        let z85 = CString::new(secret.to_z85())?;
+        let mut public = [0_u8; Z85 + 1];
+        // SAFETY: 40 characters and a zero are read, and as many written.
+        match unsafe { zmq_sys::zmq_curve_public(public.as_mut_ptr().cast(), z85.as_ptr()) } {
+            0 => Ok(Self { public: decode(&public)?, secret }),
+            _ => Err(last_error()),
+        }
+    }
+
     /// Fresh keys.
     ///
     /// # Errors

@@ -14,25 +14,32 @@ pub(crate) mod stream;
 
 use crate::arguments::{NodeArguments, SessionArguments};
 use crate::failure::Failure;
+use pylm_access::{AccessFile, store};
 use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 
 /// Connects to the node.
 pub(crate) fn connect(node: &NodeArguments) -> Result<Client, Failure> {
-    Ok(Client::connect(options(node))?)
+    Ok(Client::connect(options(node)?)?)
 }
 
 /// Connects to the node, as a part of a session.
 pub(crate) fn connect_in(session: &SessionArguments, node: &NodeArguments) -> Result<Client, Failure> {
     Ok(Client::connect(match &session.session {
-        Some(session) => options(node).session(&**session),
-        None => options(node),
+        Some(session) => options(node)?.session(&**session),
+        None => options(node)?,
     })?)
 }
 
-fn options(node: &NodeArguments) -> ClientOptions {
-    ClientOptions::new(node.db.to_string())
-        .name("pylm")
-        .software(concat!("pylm ", env!("CARGO_PKG_VERSION")))
-        .patience(node.wait.into())
+fn options(node: &NodeArguments) -> Result<ClientOptions, Failure> {
+    let db = node.db.to_string();
+    let found = || store::access_folder().and_then(|folder| AccessFile::find(&folder, &db));
+    let options = match node.access.clone().or_else(found) {
+        Some(file) => {
+            let access = AccessFile::load(&file).map_err(|error| Failure::Usage(error.to_string()))?;
+            ClientOptions::with_access(access)
+        }
+        None => ClientOptions::new(db),
+    };
+    Ok(options.name("pylm").software(concat!("pylm ", env!("CARGO_PKG_VERSION"))).patience(node.wait.into()))
 }

@@ -397,6 +397,9 @@ impl<W> Session<W> {
             }
             Record::Goodbye {} if self.link == Link::Up => self.link = Link::Draining,
             Record::Goodbye {} => {}
+            Record::Reset { code: codes::RESET_REFUSED, text } => {
+                return Err(Break::Final(Error::NotAdmitted(text.to_owned())));
+            }
             Record::Reset { code, text } if codes::is_final(code) => {
                 return Err(Break::Final(Error::Refused { code: code.into(), text: text.into() }));
             }

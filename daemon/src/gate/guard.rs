@@ -1,10 +1,11 @@
 //! Whom the gate lets in over loopback, and over sockets of the file system: the user whose process this is, root, and who was allowed.
 //! Others are cut before anything of theirs is read, whoever listens.
 
-use pylm_transport::{Peer, Uid, check_owners, own_uid, peer_of, uid_of, user_name};
+use pylm_transport::{Peer, Uid, check_owners, own_address, own_uid, peer_of, uid_of, user_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,6 +18,9 @@ const NAMED: usize = 64;
 static GUARD: OnceLock<Guard> = OnceLock::new();
 /// Connections that were cut, by their user; `None` where that was not known, as they had gone again.
 static CUT: Mutex<BTreeMap<Option<Uid>, u64>> = Mutex::new(BTreeMap::new());
+
+/// Addresses where keys are asked for.
+static KEYED: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
 
 /// A user of this machine: the value of `--allow-user`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,10 +78,23 @@ pub fn admit_everybody() {
     GUARD.get_or_init(|| Guard::Everybody);
 }
 
+/// Who connects at this address is let in, whoever it is: there, keys are asked for.
+pub fn leave_to_keys(address: SocketAddr) {
+    KEYED.lock().unwrap_or_else(PoisonError::into_inner).push(address);
+}
+
+fn is_left_to_keys(listener: BorrowedFd<'_>) -> bool {
+    let keyed = KEYED.lock().unwrap_or_else(PoisonError::into_inner);
+    own_address(listener).is_some_and(|address| keyed.contains(&address))
+}
+
 /// Whether whoever has made this connection is let in; who is not is counted.
-pub(super) fn admits(connection: BorrowedFd<'_>) -> bool {
+pub(super) fn admits((connection, listener): (BorrowedFd<'_>, BorrowedFd<'_>)) -> bool {
     let peer = peer_of(connection);
     let is_admitted = GUARD.get_or_init(|| Guard::of(&[])).admits(peer);
+    if !is_admitted && is_left_to_keys(listener) {
+        return true;
+    }
     if let (false, Peer::Here(user)) = (is_admitted, peer) {
         let mut cut = CUT.lock().unwrap_or_else(PoisonError::into_inner);
         let user = user.filter(|_| cut.len() < NAMED || cut.contains_key(&user));

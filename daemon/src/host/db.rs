@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use pylm_protocol::DEFAULT_MAX_MESSAGE;
 use pylm_protocol::palm::PalmMessage;
-use pylm_transport::{Context, Frame, Frames, Monitor, MonitorEventKind, Options, Socket, SocketKind};
+use pylm_transport::{
+    Context, Frame, Frames, Monitor, MonitorEventKind, Options, Security, Socket, SocketKind,
+};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -18,19 +20,24 @@ pub(super) struct Db {
 
 impl Db {
     /// Connects, in the background.
-    pub(super) fn connect(context: &Context, address: &str) -> io::Result<Self> {
-        let options =
-            Options { max_message_size: Some(DEFAULT_MAX_MESSAGE + (1 << 20)), ..Options::default() };
+    pub(super) fn connect(context: &Context, address: &str, security: &Security) -> io::Result<Self> {
+        let options = Options {
+            max_message_size: Some(DEFAULT_MAX_MESSAGE + (1 << 20)),
+            security: security.clone(),
+            ..Options::default()
+        };
         let socket = context.socket(SocketKind::Dealer, &options)?;
         let monitor = socket.monitor_ends()?;
         socket.connect(address)?;
         Ok(Db { socket, monitor })
     }
 
-    /// Whether the other side has cut a connection before anything could be said.
-    pub(super) fn was_cut(&self) -> bool {
-        std::iter::from_fn(|| self.monitor.next_event())
-            .any(|event| event.kind == MonitorEventKind::HandshakeFailed)
+    /// What told that the other side has cut a connection before anything could be said.
+    pub(super) fn was_cut(&self) -> Option<MonitorEventKind> {
+        use MonitorEventKind::{HandshakeFailed, HandshakeFailedAuth, HandshakeFailedProtocol};
+        let is_cut =
+            |kind: &_| matches!(kind, HandshakeFailed | HandshakeFailedAuth | HandshakeFailedProtocol);
+        std::iter::from_fn(|| self.monitor.next_event()).map(|event| event.kind).find(is_cut)
     }
 
     /// Sends a request.

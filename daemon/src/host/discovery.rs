@@ -4,8 +4,9 @@ use super::HostError;
 use super::db::Db;
 use super::life::Life;
 use crate::supervisor::Backoff;
-use pylm_protocol::{DISCOVERY_KEY, MAJOR, refusal};
-use pylm_transport::{Context, foreign_listener, own_uid, user_name};
+use pylm_client::why_refused;
+use pylm_protocol::{DISCOVERY_KEY, MAJOR};
+use pylm_transport::{Context, Security};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -29,23 +30,20 @@ pub(super) enum Server {
 /// Asks until there is an answer; `None` when the host is to end before.
 pub(super) fn discover(
     context: &Context,
-    address: &str,
+    (address, security): (&str, &Security),
     client: &str,
     life: &mut Life,
 ) -> Result<Option<Server>, HostError> {
     let mut patience = Backoff::new(FIRST_PATIENCE, LONGEST_PATIENCE);
     let mut reported: Option<Instant> = None;
     while life.pulse(Instant::now()) {
-        let db = Db::connect(context, address)?;
+        let db = Db::connect(context, address, security)?;
         let mut go_on = || life.pulse(Instant::now());
         if let Some(version) = db.get(client, DISCOVERY_KEY, patience.next_delay(), &mut go_on)? {
             return server(&version).map(Some);
         }
-        if db.was_cut()
-            && let Some(owner) = foreign_listener(address)
-        {
-            let (owner, user) = (user_name(owner), user_name(own_uid()));
-            return Err(HostError::Final(refusal::another_users_node(address, &owner, &user)));
+        if let Some(why) = db.was_cut().and_then(|event| why_refused(address, security, event)) {
+            return Err(HostError::Final(why));
         }
         if reported.is_none_or(|reported| reported.elapsed() >= REPORT) {
             reported = Some(Instant::now());
@@ -76,7 +74,12 @@ pub(super) fn ask(
     life: &mut Life,
 ) -> Result<Option<Server>, HostError> {
     let mut go_on = || life.pulse(Instant::now());
-    let answer = Db::connect(context, address)?.get(client, DISCOVERY_KEY, FIRST_PATIENCE, &mut go_on)?;
+    let answer = Db::connect(context, address, &Security::None)?.get(
+        client,
+        DISCOVERY_KEY,
+        FIRST_PATIENCE,
+        &mut go_on,
+    )?;
     answer.map(|version| server(&version)).transpose()
 }
 

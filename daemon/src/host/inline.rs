@@ -3,7 +3,7 @@
 use super::Host;
 use super::life::Life;
 use pylm_plugin_host::Function;
-use pylm_transport::Waker;
+use pylm_transport::{Security, Waker};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -44,6 +44,7 @@ impl InlineHost {
     ) -> io::Result<Self> {
         let host = Host {
             db: db.to_owned(),
+            security: Security::None,
             name: name.to_owned(),
             slots: thread::available_parallelism().map_or(1, usize::from),
             stack,

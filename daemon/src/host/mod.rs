@@ -38,8 +38,9 @@ use discovery::Server;
 use life::Life;
 use native::Native;
 use pylm_plugin_host::Function;
+use pylm_protocol::refusal::not_encrypted;
 use pylm_protocol::strings::NAME;
-use pylm_transport::{Context, Poller, Waker};
+use pylm_transport::{Context, Poller, Security, Waker};
 use shared::Shared;
 use std::io;
 use std::thread;
@@ -63,6 +64,8 @@ enum HostError {
 struct Host {
     /// The address of the node's cache service.
     db: String,
+    /// What it comes in with there.
+    security: Security,
     name: String,
     slots: usize,
     /// The stack of each slot, in bytes.
@@ -96,7 +99,7 @@ impl Host {
         let mut life = begin(poller.waker())?;
         let context = Context::new()?;
         let shared = Shared::new(self.name, self.functions, self.slots, poller.waker());
-        match discovery::discover(&context, &self.db, &shared.name, &mut life)? {
+        match discovery::discover(&context, (&self.db, &self.security), &shared.name, &mut life)? {
             None => Ok(()),
             Some(Server::Native) => thread::scope(|scope| {
                 for slot in 0..self.slots {
@@ -104,11 +107,22 @@ impl Host {
                     thread_of_slot(slot, self.stack).spawn_scoped(scope, move || slot::run(slot, shared))?;
                 }
                 let limits = (self.limit_bytes, self.max_message);
-                let host = Native::new(&self.db, &shared, limits, self.grace, &mut life, &mut poller);
+                let host = Native::new(
+                    (&self.db, &self.security),
+                    &shared,
+                    limits,
+                    self.grace,
+                    &mut life,
+                    &mut poller,
+                );
                 let served = host.serve(&context);
                 shared.queue.close();
                 served
             }),
+            // Whoever has a key does not go on without encryption.
+            Some(Server::Pylm) if self.security.client_key().is_some() => {
+                Err(HostError::Final(not_encrypted(&self.db)))
+            }
             Some(Server::Pylm) => {
                 let desk = pylm::Desk::new(self.slots);
                 thread::scope(|scope| {

@@ -19,7 +19,7 @@ use crate::supervisor::random_fraction;
 use outgoing::Outgoing;
 use overlong::Overlong;
 use pylm_protocol::link::Backoff;
-use pylm_transport::{Context, Poller};
+use pylm_transport::{Context, Poller, Security};
 use session::Over;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// What the host knows over all of its connections.
 pub(super) struct Native<'a> {
     address: &'a str,
+    /// What it comes in with.
+    security: &'a Security,
     shared: &'a Shared,
     life: &'a mut Life,
     poller: &'a mut Poller,
@@ -78,7 +80,7 @@ struct Books {
 impl<'a> Native<'a> {
     /// A host that has not met the node at `address` yet, and takes so many bytes at a time, and in one message. A function may go on for `grace` when nobody wants its results. The waker of `poller` is the one that `shared` wakes.
     pub(super) fn new(
-        address: &'a str,
+        (address, security): (&'a str, &'a Security),
         shared: &'a Shared,
         (limit_bytes, max_message): (u64, u64),
         grace: Duration,
@@ -87,6 +89,7 @@ impl<'a> Native<'a> {
     ) -> Self {
         Native {
             address,
+            security,
             shared,
             life,
             poller,
@@ -118,7 +121,11 @@ impl<'a> Native<'a> {
                 Over::Overlong => self.life.end_process(),
                 Over::Final(why) => return Err(HostError::Dismissed(why)),
                 over @ (Over::Lost(_) | Over::NodeEnded) => {
-                    if !self.is_welcome && self.life.ends_processes() && self.serves_pylm(context)? {
+                    if !self.is_welcome
+                        && self.security.client_key().is_none()
+                        && self.life.ends_processes()
+                        && self.serves_pylm(context)?
+                    {
                         warn!(
                             db = self.address,
                             "a node of pylm's serves there now: this process ends, and is started again for it"

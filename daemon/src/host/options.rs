@@ -44,6 +44,8 @@ Examples:
       a host with a slot for each core of this machine
   pylm-worker --db tcp://node1.example:5559 --plugin wordcount --slots 4
       a host of a node on another machine, for an installed plugin
+  pylm-worker --access host1.toml --plugin wordcount
+      a host of a node on another machine, encrypted; its operator has made the file: pylm access new host1 --role host
   pylm-worker --http 127.0.0.1:8888 --plugin ./libshout.so
       a web worker, for whoever calls its functions over HTTP
 
@@ -57,8 +59,12 @@ Exit codes: 0 ended when it was told to, with nothing left, 1 failed, 2 wrong us
 )]
 pub struct WorkerOptions {
     /// Where the node's cache service is: the only address that is needed, as in tcp://127.0.0.1:5559
-    #[arg(long, value_name = "ADDRESS", value_parser = Address::of_peer, required_unless_present_any = ["http", "completions", "man"])]
+    #[arg(long, value_name = "ADDRESS", value_parser = Address::of_peer, required_unless_present_any = ["http", "access", "completions", "man"])]
     pub db: Option<Address>,
+    /// The access file for a node's encrypted door (--listen of pylmd), which also says where that is; the one in
+    /// $XDG_CONFIG_HOME/pylm/access that is for --db is found by itself
+    #[arg(long, value_name = "FILE", conflicts_with = "http")]
+    pub access: Option<PathBuf>,
     /// In place of --db: listen here, as in 127.0.0.1:8888, and answer calls over HTTP as pylm's web workers do. Each is the
     /// POST of a PalmMessage, and its answer is one with the function's result. There is no node, and so no cache
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "db")]

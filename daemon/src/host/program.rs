@@ -4,6 +4,7 @@ use super::life::Life;
 use super::options::{WorkerOptions, stack};
 use super::web::WebHost;
 use super::{Host, HostError, plugins};
+use crate::entrance::Entrance;
 use crate::gate;
 use crate::logging;
 use crate::service::{self, Stop};
@@ -164,11 +165,17 @@ fn work(
             .serve(&parent)?;
         }
         None => {
-            let db = options.db.map(|db| db.to_string()).unwrap_or_default();
+            let entrance = match (&options.access, &options.db) {
+                (Some(file), _) => Entrance::load(file),
+                (None, Some(db)) => Entrance::to(db, &[]),
+                (None, None) => Err("say where the node is, with --db or --access".to_owned()),
+            };
+            let Entrance { address, security } = entrance.map_err(Unable::Refused)?;
+            let db = address.to_string();
             let grace = options.grace.into();
             let (limit_bytes, max_message) = (options.limit_bytes.bytes(), options.max_message.bytes());
             let spin = options.spin.into();
-            Host { db, name, slots, stack, limit_bytes, max_message, grace, spin, functions }
+            Host { db, security, name, slots, stack, limit_bytes, max_message, grace, spin, functions }
                 .serve(|waker| Life::begin(parent, waker))?;
         }
     }

@@ -8,7 +8,7 @@ use super::db::Db;
 use super::life::{BEAT, Life};
 use super::shared::Shared;
 use crate::supervisor::Backoff;
-use pylm_transport::{Context, Frame, Frames, Options, Poller, SendError, Socket, SocketKind};
+use pylm_transport::{Context, Frame, Frames, Options, Poller, Security, SendError, Socket, SocketKind};
 use service::CacheService;
 pub(super) use slots::{Desk, run as work};
 use std::collections::VecDeque;
@@ -73,7 +73,7 @@ fn addresses(
 ) -> Result<Option<(String, String)>, HostError> {
     let mut patience = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while life.pulse(Instant::now()) {
-        let connection = Db::connect(context, db)?;
+        let connection = Db::connect(context, db, &Security::None)?;
         let mut found = Vec::new();
         for key in [PUSH_KEY, PULL_KEY] {
             let mut go_on = || life.pulse(Instant::now());

@@ -2,6 +2,7 @@
 
 use super::bounds::{ABSENCE, PYLM_SUBSCRIPTION};
 use super::dispatch::lost;
+use super::doors::Sockets;
 use super::egress::Client;
 use super::ledger::{Relay, Unoffered};
 use super::router::Router;
@@ -18,12 +19,13 @@ impl Router {
         for session in self.sessions.tick(now) {
             self.sessions.last_words(
                 session,
-                &self.db.socket,
+                &Sockets::of(&self.db, self.sealed.as_ref()),
                 &Record::Reset { code: RESET_SILENT, text: "nothing was heard for too long" },
             );
             self.sessions.cut_soon(session, now);
             self.lose_session(session, "nothing was heard from it for too long", now);
         }
+        self.end_forbidden(now);
         self.replies.forget_read();
         self.tick_strangers(now);
         self.tick_halves(now);

@@ -1,19 +1,23 @@
 //! What a node is told before it starts.
 
 use super::doors::PylmDoor;
+use super::sealed::ListenConfig;
 use pylm_plugin_host::PluginSet;
 use pylm_protocol::{Address, Host};
+use pylm_transport::Security;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where messages come from, if not from clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct From {
     /// What is followed: the name of an earlier node, or a topic that its route hooks give.
     pub topic: String,
     /// The address of that node's cache service.
     pub address: Address,
+    /// What this node comes in with there, if it has a key.
+    pub security: Security,
 }
 
 /// The settings of a node; the flags of `pylmd` say the same.
@@ -23,6 +27,8 @@ pub struct NodeConfig {
     pub name: String,
     /// The host that peers are told in place of a wildcard.
     pub advertise: Option<Host>,
+    /// The encrypted door, if it has one.
+    pub listen: Option<ListenConfig>,
     /// Where the sockets for pylm's peers are.
     pub pylm: PylmDoor,
     /// pylm clients push messages here.

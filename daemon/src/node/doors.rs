@@ -1,9 +1,56 @@
 //! Where a node listens, and to whom: pylm's sockets, which encrypt nothing, are for the own user on this machine, unless more is said.
 
-use super::sockets::BindError;
+use super::sealed::SealedDoor;
+use super::sockets::{BindError, Bound};
 use crate::gate::{self, User};
 use pylm_protocol::{Address, Host};
+use pylm_transport::Socket;
 use std::str::FromStr;
+
+/// The doors for native peers, and for requests to the cache service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// `--db`: the own user's, on this machine.
+    Plain,
+    /// `--listen`: encrypted, for whoever has a key and a grant.
+    Sealed,
+}
+
+/// The sockets of the doors.
+pub(crate) struct Sockets<'a> {
+    plain: &'a Socket,
+    sealed: Option<&'a Socket>,
+}
+
+impl<'a> Sockets<'a> {
+    /// Those of a node that may have a second one.
+    pub(crate) fn of(plain: &'a Bound, sealed: Option<&'a SealedDoor>) -> Self {
+        Sockets { plain: &plain.socket, sealed: sealed.map(|sealed| &sealed.bound.socket) }
+    }
+
+    /// The socket of a door, where there is one.
+    #[inline]
+    pub(crate) fn at(&self, door: Door) -> Option<&'a Socket> {
+        match door {
+            Door::Plain => Some(self.plain),
+            Door::Sealed => self.sealed,
+        }
+    }
+}
+
+/// Reads where the encrypted door is to be: `HOST:PORT`, or a host alone.
+pub fn listen_address(text: &str) -> Result<Address, String> {
+    let text = text.trim();
+    let bare = text.strip_prefix("tcp://").unwrap_or(text);
+    let with_port = || bare.parse::<Host>().ok().map(|host| Address::tcp(&host, DEFAULT_PORT));
+    let address = format!("tcp://{bare}").parse::<Address>();
+    address.or_else(|error| {
+        with_port().ok_or_else(|| format!("{}; write it as in 0.0.0.0:{DEFAULT_PORT}", error.cause()))
+    })
+}
+
+/// The port of the encrypted door, unless another is said.
+const DEFAULT_PORT: u16 = 5560;
 
 /// Where pylm's own sockets are: the value of `--pylm`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +144,23 @@ mod tests {
             assert!(check("0.0.0.0", open) && check("127.0.0.1", open), "{open}");
         }
         assert!("".parse::<PylmDoor>().is_err() && "tcp://a:1".parse::<PylmDoor>().is_err());
+    }
+
+    #[test]
+    fn the_encrypted_door_has_a_port_of_its_own() {
+        for (text, address) in [
+            ("0.0.0.0:5561", "tcp://0.0.0.0:5561"),
+            ("0.0.0.0", "tcp://0.0.0.0:5560"),
+            ("[::1]", "tcp://[::1]:5560"),
+            ("::1", "tcp://[::1]:5560"),
+            ("node1.example:0", "tcp://node1.example:0"),
+            ("tcp://*:7", "tcp://*:7"),
+        ] {
+            assert_eq!(listen_address(text).unwrap().to_string(), address);
+        }
+        for wrong in ["", "a:b", "127.0.0.1:99999", "ipc://@node", "http://a:1"] {
+            assert!(listen_address(wrong).unwrap_err().contains("0.0.0.0:5560"), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The flags of `pylmd`.
 
 use super::config::{From, NodeConfig, PeerPorts};
-use super::doors::PylmDoor;
+use super::doors::{PylmDoor, listen_address};
 use super::pylm::ports::default_range;
 use super::running::StartError;
+use super::sealed::ListenConfig;
 use crate::control::ControlFlags;
+use crate::entrance::Entrance;
 use crate::gate::User;
 use crate::gateway::GatewayFlags;
 use crate::host::WebUrl;
@@ -12,8 +14,10 @@ use crate::host::options::{self, PluginSetting, stack_size};
 use crate::logging::LogOptions;
 use crate::settings::Pages;
 use clap::{Parser, ValueEnum};
+use pylm_access::store::StateFolder;
 use pylm_plugin_host::PluginSet;
 use pylm_protocol::{Address, Host, Name};
+use pylm_transport::Security;
 use pylm_units::{ByteSize, TimeSpan};
 use std::path::PathBuf;
 
@@ -32,8 +36,8 @@ use std::path::PathBuf;
 Examples:
   pylmd --plugin scatter3 --workers 2
       a node that sends each message three times, and two worker hosts on this machine
-  pylmd --pylm 0.0.0.0 --advertise node1.example
-      a node for worker hosts and clients on other machines, in a network that is trusted
+  pylmd --listen 0.0.0.0 --advertise node1.example
+      a node for worker hosts and clients on other machines, encrypted; each gets a file: pylm access new NAME --role host
   pylmd --name first --inline --plugin shout --pipelined
       a node that runs functions itself, and sends their results on
   pylmd --name second --inline --plugin shout --from first=tcp://127.0.0.1:5559 --host 127.0.0.2
@@ -85,6 +89,15 @@ pub struct Flags {
     /// The address of loopback at which sockets are bound that no flag gives one of their own
     #[arg(long, default_value = "127.0.0.1", help_heading = "Addresses")]
     host: Host,
+    /// The encrypted door, for other machines and users, as in 0.0.0.0:5560: who comes in needs a key and a grant (`pylm access`)
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = listen_address, help_heading = "Addresses")]
+    listen: Option<Address>,
+    /// The folder with the node's key and its grants [default: pylmd/NAME in $XDG_STATE_HOME, or what systemd gives]
+    #[arg(long, value_name = "FOLDER", help_heading = "Addresses")]
+    state_dir: Option<PathBuf>,
+    /// An access file for the encrypted door of an earlier node (--from), by whose address it is found; can be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Kind of node")]
+    access: Vec<PathBuf>,
     /// Where pylm's own sockets are, which encrypt nothing and ask for no key: loopback, where this user, root and --allow-user come in;
     /// off; or a host such as 0.0.0.0, for whoever reaches it, in place of --host
     #[arg(long, value_name = "off|loopback|HOST", default_value = "loopback", help_heading = "Addresses")]
@@ -215,10 +228,25 @@ fn from(text: &str) -> Result<From, String> {
     let (topic, address) = text.split_once('=').ok_or_else(form)?;
     let topic = Name::shown(topic).map_err(|error| error.to_string())?;
     let address = Address::of_peer(address).map_err(|error| error.to_string())?;
-    Ok(From { topic: topic.into(), address })
+    Ok(From { topic: topic.into(), address, security: Security::None })
 }
 
 impl Flags {
+    /// What the node comes in with at the nodes before it, and where its own encrypted door is.
+    ///
+    /// # Errors
+    /// When an access file cannot be used, or there is no place for the node's key.
+    pub(super) fn use_keys(&self, config: &mut NodeConfig) -> Result<(), String> {
+        for from in &mut config.from {
+            from.security = Entrance::to(&from.address, &self.access)?.security;
+        }
+        let Some(address) = self.listen.clone() else { return Ok(()) };
+        let state = self.state_dir.clone().map(StateFolder::at).or_else(|| StateFolder::of_node(&self.name));
+        let state = state.ok_or("say with --state-dir where the node keeps its key and its grants")?;
+        config.listen = Some(ListenConfig { address, state });
+        Ok(())
+    }
+
     /// Settles who comes in, before anything listens.
     pub(super) fn open_doors(&self) -> Result<(), StartError> {
         // What everything else follows is told by its own name.
@@ -245,6 +273,7 @@ impl Flags {
             worker_push: address(&self.worker_push, 5558),
             peer_ports: self.peer_ports.clone().unwrap_or_else(|| default_range(&db)),
             db,
+            listen: None,
             from: self.from.clone(),
             pipelined: self.pipelined,
             inline: self.inline,

@@ -3,6 +3,7 @@
 use super::bounds::HOST_BYTES;
 use super::flags::Flags;
 use super::running::{Addresses, Command, Node, StartError};
+use super::sealed::SealedError;
 use super::sockets::BindError;
 use crate::binding::is_not_here;
 use crate::control::ControlError;
@@ -102,6 +103,10 @@ fn is_wrong_usage(error: &anyhow::Error) -> bool {
         Some(StartError::Journal(_)) => return true,
         Some(StartError::Bind(BindError::Address { why, .. })) => return is_not_here(why),
         Some(StartError::Bind(BindError::Open { .. } | BindError::Untold(_))) => return true,
+        Some(StartError::Sealed(SealedError::State(_))) => return true,
+        Some(StartError::Sealed(SealedError::Bind(BindError::Address { why, .. }))) => {
+            return is_not_here(why);
+        }
         _ => {}
     }
     match (error.downcast_ref(), error.downcast_ref()) {
@@ -174,7 +179,12 @@ impl Flags {
         let files = plugins.plugins().iter().map(|plugin| plugin.path().to_owned()).collect();
         self.open_doors()?;
         self.look_up_earlier_nodes();
-        let node = Node::start(self.node(plugins))?;
+        let mut config = self.node(plugins);
+        if let Err(why) = self.use_keys(&mut config) {
+            logging::last_words(PROGRAM, why);
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+        let node = Node::start(config)?;
         let control = node.control();
         let http = self.control.start(node.onlooker())?;
         let gateway = self.gateway.start(&self.name, &node.local_db, self.max_message.bytes())?;
@@ -215,6 +225,7 @@ impl Flags {
             pub = told(&addresses.pub_),
             worker_pull = told(&addresses.worker_pull),
             worker_push = told(&addresses.worker_push),
+            listen = addresses.listen,
             http,
             gateway = gateway_at,
             "ready"
@@ -245,10 +256,11 @@ impl Flags {
         http: Option<String>,
         gateway: Option<String>,
     ) -> Fields {
-        let Addresses { pull, pub_, worker_pull, worker_push, db } = addresses;
+        let Addresses { pull, pub_, worker_pull, worker_push, db, listen } = addresses;
         let all = [("name", &*self.name), ("db", db), ("pull", pull), ("pub", pub_)];
         let workers = [("worker_pull", &**worker_pull), ("worker_push", worker_push)];
-        let beside = [("http", http.as_deref()), ("gateway", gateway.as_deref())];
+        let beside =
+            [("http", http.as_deref()), ("gateway", gateway.as_deref()), ("listen", listen.as_deref())];
         let beside = beside.into_iter().filter_map(|(key, value)| Some((key, value?)));
         // Sockets that are nowhere have no address.
         let all = all.into_iter().chain(workers).filter(|(_, value)| !value.is_empty()).chain(beside);

@@ -1,11 +1,13 @@
 //! Reading: which sockets may have more, whose turn it is, and what is not read for now.
 
 use super::bounds::TURN;
+use super::doors::{Door, Sockets};
 use super::follow::Followed;
 use super::hosts::Host;
 use super::pylm::clients::Line;
 use super::pylm::workers::WorkerPort;
 use super::router::Router;
+use super::sealed::SealedDoor;
 use pylm_transport::{Frames, Socket};
 use std::time::Instant;
 
@@ -14,6 +16,9 @@ use std::time::Instant;
 pub(super) enum Source {
     Db,
     DbMonitor,
+    Sealed,
+    SealedMonitor,
+    Zap,
     WorkerPull,
     WorkerPullMonitor,
     Pull(usize),
@@ -34,6 +39,7 @@ impl Router {
                 self.db_monitor_ready = true;
                 return;
             }
+            Source::Sealed | Source::SealedMonitor | Source::Zap => return self.wake_sealed(source),
             Source::WorkerPull => (&mut self.worker_pull_ready, self.worker_pull.socket.events()),
             Source::WorkerPullMonitor => {
                 self.worker_pull_monitor_ready = true;
@@ -69,10 +75,43 @@ impl Router {
         *flag |= events.is_ok_and(|events| events.readable);
     }
 
+    fn wake_sealed(&mut self, source: Source) {
+        let Some(sealed) = &mut self.sealed else { return };
+        let (flag, events) = match source {
+            Source::Sealed => (&mut sealed.ready, sealed.bound.socket.events()),
+            Source::Zap => (&mut sealed.zap_ready, sealed.zap.events()),
+            _ => {
+                sealed.monitor_ready = true;
+                return;
+            }
+        };
+        *flag |= events.is_ok_and(|events| events.readable);
+    }
+
+    /// Reads what came in at the encrypted door.
+    fn read_sealed(&mut self, frames: &mut Frames, now: Instant) {
+        self.answer_doors();
+        let Some(sealed) = &mut self.sealed else { return };
+        if std::mem::take(&mut sealed.monitor_ready) {
+            self.read_door_monitors();
+        }
+        if self.sealed.as_ref().is_some_and(|sealed| sealed.ready) {
+            let more = self.take_turn(
+                frames,
+                |router| Sockets::of(&router.db, router.sealed.as_ref()).at(Door::Sealed),
+                |router, frames| router.receive(Door::Sealed, frames, now),
+            );
+            if let Some(sealed) = &mut self.sealed {
+                sealed.ready = more;
+            }
+        }
+    }
+
     /// Whether there is more to do at once: a socket that is to be read may have more, or sending has made room for more.
     pub(super) fn has_more(&self) -> bool {
         self.db_ready
             || self.db_monitor_ready
+            || self.sealed.as_ref().is_some_and(SealedDoor::has_more)
             || self.may_dispatch()
             || self.worker_pull_ready
             || self.worker_pull_monitor_ready
@@ -112,14 +151,17 @@ impl Router {
         }
         self.read_followed(now);
         if std::mem::take(&mut self.db_monitor_ready) {
-            self.read_db_monitor();
+            self.read_door_monitors();
+        }
+        if self.sealed.is_some() {
+            self.read_sealed(&mut frames, now);
         }
         if self.db_ready {
             self.db_ready = self.take_turn(
                 &mut frames,
-                |router| &router.db.socket,
+                |router| Some(&router.db.socket),
                 |router, frames| {
-                    router.receive(frames, now);
+                    router.receive(Door::Plain, frames, now);
                 },
             );
         }
@@ -130,7 +172,7 @@ impl Router {
         if self.worker_pull_ready {
             self.worker_pull_ready = self.take_turn(
                 &mut frames,
-                |router| &router.worker_pull.socket,
+                |router| Some(&router.worker_pull.socket),
                 |router, frames| {
                     router.count_answer(frames);
                     router.receive_answer(frames, now);
@@ -141,7 +183,7 @@ impl Router {
             if self.lines[place].publisher_ready {
                 let more = self.take_turn(
                     &mut frames,
-                    |router| &router.lines[place].publisher.socket,
+                    |router| Some(&router.lines[place].publisher.socket),
                     |router, frames| {
                         router.receive_subscription(place, frames, now);
                     },
@@ -163,7 +205,7 @@ impl Router {
     fn read_pull(&mut self, place: usize, frames: &mut Frames, now: Instant) {
         let more = self.take_turn(
             frames,
-            |router| &router.lines[place].pull.socket,
+            |router| Some(&router.lines[place].pull.socket),
             |router, frames| {
                 router.halves.take(place, frames);
                 match place {
@@ -183,11 +225,12 @@ impl Router {
     fn take_turn(
         &mut self,
         frames: &mut Frames,
-        socket: impl Fn(&Self) -> &Socket,
+        socket: impl Fn(&Self) -> Option<&Socket>,
         mut each: impl FnMut(&mut Self, &mut Frames),
     ) -> bool {
         for _ in 0..TURN {
-            match socket(self).recv(frames) {
+            let Some(socket) = socket(self) else { return false };
+            match socket.recv(frames) {
                 Ok(true) => each(self, frames),
                 Ok(false) => return false,
                 Err(error) => {

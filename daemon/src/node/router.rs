@@ -3,6 +3,7 @@
 use super::bounds::{IDLE_TICK, LINGER, LINGER_NATIVE, RETRY, TICK};
 use super::cache::Cache;
 use super::config::NodeConfig;
+use super::doors::{Door, Sockets};
 use super::egress::Client;
 use super::failed::FailedMessages;
 use super::follow::Followed;
@@ -23,6 +24,7 @@ use super::reading::Source;
 use super::route::NextHeaders;
 use super::running::{Addresses, Command, Request, StartError};
 use super::scatter::Scatterer;
+use super::sealed::SealedDoor;
 use super::snapshot::{STATUS_KEY, Shared};
 use super::sockets::{Bound, bind, bind_pylm};
 use super::strangers::Strangers;
@@ -42,6 +44,8 @@ pub struct Router {
     pub(crate) db: Bound,
     /// Tells who connects to it.
     pub(crate) db_monitor: Monitor,
+    /// The encrypted door, if there is one.
+    pub(crate) sealed: Option<SealedDoor>,
     pub(crate) strangers: Strangers,
     pub(crate) worker_pull: Bound,
     /// Tells who connects to it.
@@ -137,6 +141,8 @@ impl Router {
         let context = Context::new()?;
         let db = bind(&context, SocketKind::Router, &config, "db", &config.db)?;
         let db_monitor = db.socket.monitor_accepts()?;
+        let sealed =
+            config.listen.as_ref().map(|listen| SealedDoor::open(&context, &config, listen)).transpose()?;
         let worker_pull = bind_pylm(&context, SocketKind::Pull, &config, "worker-pull", &config.worker_pull)?;
         let worker_pull_monitor = worker_pull.socket.monitor_accepts()?;
         let ports = Ports::bind(&context, &config)?;
@@ -158,6 +164,11 @@ impl Router {
         };
         watch(db.socket.fd(), Source::Db)?;
         watch(db_monitor.fd(), Source::DbMonitor)?;
+        if let Some(sealed) = &sealed {
+            watch(sealed.bound.socket.fd(), Source::Sealed)?;
+            watch(sealed.monitor.fd(), Source::SealedMonitor)?;
+            watch(sealed.zap.fd(), Source::Zap)?;
+        }
         watch(worker_pull.socket.fd(), Source::WorkerPull)?;
         watch(worker_pull_monitor.fd(), Source::WorkerPullMonitor)?;
         for (place, line) in lines.iter().enumerate() {
@@ -183,6 +194,7 @@ impl Router {
             config,
             db,
             db_monitor,
+            sealed,
             strangers: Strangers::default(),
             worker_pull,
             worker_pull_monitor,
@@ -257,6 +269,7 @@ impl Router {
 
     pub(crate) fn addresses(&self) -> Addresses {
         Addresses {
+            listen: self.sealed.as_ref().map(|sealed| sealed.bound.address.clone()),
             pull: self.lines[0].pull.address.clone(),
             pub_: self.lines[0].publisher.address.clone(),
             worker_pull: self.worker_pull.address.clone(),
@@ -304,6 +317,7 @@ impl Router {
                 // Whoever asked may have gone meanwhile.
                 Ok(Request::Look(reply)) => drop(reply.send(self.look(now))),
                 Ok(Request::Away(reply)) => drop(reply.send(self.away())),
+                Ok(Request::Grants(grants)) => self.take_grants(grants, now),
                 Ok(Request::Obey(Command::Drain)) => self.drain(),
                 Ok(Request::Obey(Command::Stop)) | Err(TryRecvError::Disconnected) => {
                     return self.say_goodbye(Duration::ZERO);
@@ -357,7 +371,7 @@ impl Router {
         self.abandon();
         self.flush_clients(now);
         self.keep_turn();
-        for key in self.sessions.flush(&self.db.socket, now) {
+        for key in self.sessions.flush(&Sockets::of(&self.db, self.sealed.as_ref()), now) {
             self.lose_session(key, "its connection is gone", now);
         }
         for worker in &mut self.workers {
@@ -367,6 +381,9 @@ impl Router {
         self.flush_followed(now);
         // Sending takes news from the socket's descriptor that nobody will tell of again.
         self.db_ready |= self.db.socket.events().is_ok_and(|events| events.readable);
+        if let Some(sealed) = &mut self.sealed {
+            sealed.ready |= sealed.bound.socket.events().is_ok_and(|events| events.readable);
+        }
     }
 
     /// Nothing new is accepted from here on.
@@ -392,15 +409,17 @@ impl Router {
     fn say_goodbye(&mut self, linger: Duration) -> bool {
         let publishers = self.lines.iter().map(|line| &line.publisher.socket);
         let followed = self.followed.iter().filter_map(Followed::socket);
-        let native = (&self.db.socket, linger.min(LINGER_NATIVE));
+        let sockets = Sockets::of(&self.db, self.sealed.as_ref());
+        let native = [Door::Plain, Door::Sealed].into_iter().filter_map(|door| sockets.at(door));
+        let native = native.map(|socket| (socket, linger.min(LINGER_NATIVE)));
         let others = publishers.chain(followed).map(|socket| (socket, linger));
-        for (socket, linger) in others.chain([native]) {
+        for (socket, linger) in others.chain(native) {
             if let Err(error) = socket.set_linger(linger) {
                 tracing::warn!(%error, "a socket does not wait for its peers");
             }
         }
         for session in self.sessions.keys() {
-            self.sessions.last_words(session, &self.db.socket, &Record::Goodbye {});
+            self.sessions.last_words(session, &sockets, &Record::Goodbye {});
         }
         let totals = self.ledger.totals();
         tracing::info!(

@@ -2,8 +2,10 @@
 
 use super::config::NodeConfig;
 use super::router::Router;
+use super::sealed::{GrantsWatch, SealedError, teller};
 use super::snapshot::Snapshot;
 use super::sockets::BindError;
+use pylm_access::Grants;
 use pylm_transport::Waker;
 use std::io;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub enum Command {
 pub(crate) enum Request {
     /// Do it.
     Obey(Command),
+    /// These are the grants from now on.
+    Grants(Arc<Grants>),
     /// Tell how the node is.
     Look(oneshot::Sender<Arc<Snapshot>>),
     /// Tell which earlier nodes have not answered.
@@ -45,6 +49,7 @@ pub struct Addresses {
     pub worker_pull: String,
     pub worker_push: String,
     pub db: String,
+    pub listen: Option<String>,
 }
 
 /// Why a node did not start.
@@ -53,6 +58,9 @@ pub enum StartError {
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The encrypted door cannot be opened.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] pylm_journal::Error),
@@ -74,6 +82,8 @@ pub struct Node {
     /// Disconnected when the routing thread has ended.
     ended: Receiver<()>,
     thread: JoinHandle<bool>,
+    /// Reads grants anew, as long as the node runs.
+    _grants: Option<GrantsWatch>,
 }
 
 impl Node {
@@ -83,10 +93,13 @@ impl Node {
     /// When an address cannot be bound, the journal cannot be used, or the system has no thread to give.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         let (requests, inbox) = channel();
+        let state = config.listen.as_ref().map(|listen| listen.state.clone());
         let mut router = Router::new(config, inbox)?;
         let addresses = router.addresses();
         let local_db = router.db.local.clone();
         let waker = router.waker();
+        let watch = |state| GrantsWatch::start(state, teller(requests.clone(), router.waker()));
+        let grants = state.map(watch).transpose()?;
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("router".into()).spawn(move || {
             let is_all_ended = router.run();
@@ -94,7 +107,16 @@ impl Node {
             drop(end);
             is_all_ended
         })?;
-        Ok(Node { addresses, local_db, requests, waker, draining: Arc::default(), ended, thread })
+        Ok(Node {
+            addresses,
+            local_db,
+            requests,
+            waker,
+            draining: Arc::default(),
+            ended,
+            thread,
+            _grants: grants,
+        })
     }
 
     /// A handle that tells the routing thread what to do; it may be used from any thread.

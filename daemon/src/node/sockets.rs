@@ -24,7 +24,7 @@ pub enum BindError {
     },
     /// One address is open to others, and that was not asked for.
     #[error(
-        "--{flag} {address} is open to other machines, and nothing there is encrypted; say --pylm {} to open it all the same, or give an address of loopback",
+        "--{flag} {address} is open to other machines, and nothing there is encrypted; open an encrypted door with --listen {0}, or say --pylm {0} to open it all the same",
         host_of(address)
     )]
     Open {
@@ -121,7 +121,7 @@ pub fn bind(
 }
 
 /// The address that peers can connect to: a wildcard is no host, and is replaced by `advertise` or this machine's name.
-fn advertised(bound: &Address, advertise: Option<&Host>) -> Address {
+pub(super) fn advertised(bound: &Address, advertise: Option<&Host>) -> Address {
     let (Some(host), Some(port)) = (bound.host(), bound.port()) else { return bound.clone() };
     let machine = || rustix::system::uname().nodename().to_string_lossy().parse().ok();
     match advertise.cloned().or_else(|| machine().filter(|_| host.is_wildcard())) {

@@ -99,9 +99,11 @@ impl Strangers {
 }
 
 impl Router {
-    /// Hears who has connected to `db`.
-    pub(super) fn read_db_monitor(&mut self) {
-        while let Some(event) = self.db_monitor.next_event() {
+    /// Hears who has connected to the doors.
+    pub(super) fn read_door_monitors(&mut self) {
+        let sealed = self.sealed.as_ref().map(|sealed| &sealed.monitor);
+        let next = || self.db_monitor.next_event().or_else(|| sealed?.next_event());
+        while let Some(event) = next() {
             if let Some(connection) = event.connection() {
                 self.strangers.arrive(connection);
             }
@@ -111,7 +113,7 @@ impl Router {
     /// A connection to `db` has said Hello.
     pub(super) fn know(&mut self, connection: Option<&TcpConnection>) {
         // Its arrival was told before it could say anything.
-        self.read_db_monitor();
+        self.read_door_monitors();
         if let Some(connection) = connection {
             self.strangers.leave(connection);
         }

@@ -17,7 +17,7 @@ fn samples(arg: &Arg) -> [String; 3] {
     let of = |form: &str| ["1", "2", "3"].map(|number| form.replace('#', number));
     match name {
         "ADDRESS" => of("tcp://127.0.0.1:700#"),
-        "HOST:PORT" => of("127.0.0.1:800#"),
+        "HOST:PORT" | "HOST[:PORT]" => of("127.0.0.1:800#"),
         "HOST" | "off|loopback|HOST" => of("127.0.0.#"),
         "USER" => of("#"),
         "FIRST-LAST" => of("2000#-20100"),

@@ -52,6 +52,12 @@ fn listener(address: SocketAddr) -> Option<Uid> {
     }
 }
 
+/// The address that a socket of TCP is bound to.
+#[must_use]
+pub fn own_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    rustix::net::getsockname(socket).ok()?.try_into().ok()
+}
+
 /// The user whose program listens at an endpoint on loopback, where that is neither this process' user, nor this one root: the program may
 /// let nobody else in.
 #[must_use]

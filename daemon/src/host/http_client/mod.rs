@@ -81,7 +81,7 @@ impl HttpWorkers {
         spawn("web workers".into()).spawn(move || {
             let mut life = Life::inside(Arc::default());
             let native = Native::new(
-                &self.db,
+                (&self.db, &pylm_transport::Security::None),
                 &shared,
                 (self.limit_bytes, self.max_message),
                 // Calls have a limit of their own.

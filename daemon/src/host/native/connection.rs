@@ -4,7 +4,8 @@ use super::super::HostError;
 use super::outgoing::Outgoing;
 use pylm_protocol::link::{Pulse, largest_frame};
 use pylm_transport::{
-    Context, Monitor, MonitorEventKind, Options, Poller, SendError, Socket, SocketKind, TcpConnection,
+    Context, Monitor, MonitorEventKind, Options, Poller, Security, SendError, Socket, SocketKind,
+    TcpConnection,
 };
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ impl Connection {
     /// Begins to connect; payloads of up to `max_message` bytes are taken. To be [closed](Self::close) in the end.
     pub(super) fn open(
         context: &Context,
-        address: &str,
+        (address, security): (&str, Security),
         max_message: u64,
         poller: &Poller,
     ) -> Result<Self, HostError> {
@@ -39,6 +40,7 @@ impl Connection {
             max_message_size: Some(largest_frame(max_message)),
             reconnect_interval: RECONNECT,
             reconnect_interval_max: RECONNECT_MAX,
+            security,
             ..Options::default()
         };
         let socket = context.socket(SocketKind::Dealer, &options)?;

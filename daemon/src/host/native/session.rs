@@ -48,7 +48,8 @@ pub(super) struct Session {
 impl Native<'_> {
     /// Connects, and serves until the session is over.
     pub(super) fn session(&mut self, context: &Context) -> Result<Over, HostError> {
-        let mut connection = Connection::open(context, self.address, self.max_message, self.poller)?;
+        let mut connection =
+            Connection::open(context, (self.address, self.security.clone()), self.max_message, self.poller)?;
         self.connections += 1;
         self.is_welcome = false;
         let mut session = Session {

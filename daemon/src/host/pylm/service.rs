@@ -5,7 +5,7 @@ use super::super::calls::{Answer, Ask, Calls, TIME_LIMIT};
 use super::super::db::Db;
 use bytes::Bytes;
 use pylm_protocol::palm::PalmMessage;
-use pylm_transport::{Context, Poller};
+use pylm_transport::{Context, Poller, Security};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ impl<'a> CacheService<'a> {
                 }
             } else if let Some((call, ask)) = self.waiting.pop_front() {
                 if self.connection.is_none() {
-                    let connection = Db::connect(self.context, self.address)?;
+                    let connection = Db::connect(self.context, self.address, &Security::None)?;
                     poller.add(connection.fd(), key)?;
                     self.connection = Some(connection);
                 }

@@ -6,12 +6,13 @@ use crate::node::config::{From, NodeConfig};
 use crate::node::egress::Client;
 use crate::node::ledger::{JobKey, Ledger, MessageKey};
 use bytes::Bytes;
+use pylm_client::why_refused;
 use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::palm::PalmMessage;
-use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role, refusal};
+use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role};
 use pylm_transport::{
-    Context, Frame, Frames, Monitor, MonitorEventKind, Options, SendError, Socket, SocketKind, TcpConnection,
-    foreign_listener, own_uid, user_name,
+    Context, Frame, Frames, Monitor, MonitorEventKind, Options, Security, SendError, Socket, SocketKind,
+    TcpConnection,
 };
 use slotmap::SecondaryMap;
 use std::collections::{HashMap, VecDeque};
@@ -59,6 +60,7 @@ pub struct Link {
     backlog: VecDeque<Frames>,
     hello: (Uuid, String, String),
     address: String,
+    security: Security,
 }
 
 impl Link {
@@ -75,6 +77,7 @@ impl Link {
             max_message_size: Some(link::largest_frame(config.max_message)),
             reconnect_interval: Duration::from_millis(50),
             reconnect_interval_max: Duration::from_secs(1),
+            security: from.security.clone(),
             ..Options::default()
         };
         let socket = context.socket(SocketKind::Dealer, &options)?;
@@ -96,6 +99,7 @@ impl Link {
             backlog: VecDeque::new(),
             hello: (peer, name, from.topic.clone()),
             address,
+            security: from.security.clone(),
         })
     }
 
@@ -194,8 +198,10 @@ impl Link {
             match event.kind {
                 MonitorEventKind::Connected => self.connection = event.connection(),
                 MonitorEventKind::HandshakeSucceeded => self.pulse.hear(now),
-                MonitorEventKind::HandshakeFailed if self.stage == Stage::Asked => {
-                    self.tell_of_refusal();
+                MonitorEventKind::HandshakeFailed | MonitorEventKind::HandshakeFailedAuth
+                    if self.stage == Stage::Asked =>
+                {
+                    self.tell_of_refusal(event.kind);
                     return true;
                 }
                 MonitorEventKind::Disconnected => return true,
@@ -206,9 +212,8 @@ impl Link {
     }
 
     /// Tells why the other side has cut the connection, where that can be found out here.
-    fn tell_of_refusal(&self) {
-        if let Some(owner) = foreign_listener(&self.address) {
-            let why = refusal::another_users_node(&self.address, &user_name(owner), &user_name(own_uid()));
+    fn tell_of_refusal(&self, event: MonitorEventKind) {
+        if let Some(why) = why_refused(&self.address, &self.security, event) {
             tracing::error!(why, "an earlier node refuses this one, and is tried again");
         }
     }

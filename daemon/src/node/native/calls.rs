@@ -6,6 +6,7 @@ use crate::node::bounds::{CALLS, UNREAD_BYTES};
 use crate::node::router::Router;
 use crate::node::unread::Unread;
 use bytes::Bytes;
+use pylm_access::GrantError;
 use pylm_protocol::{Payload, Record};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -154,7 +155,20 @@ impl Router {
         }
     }
 
+    /// Why the session may not make this call.
+    fn forbidden(&mut self, session: SessionKey, call: &Call<'_>) -> Option<GrantError> {
+        let permit = &self.sessions.get_mut(session)?.permit;
+        let checked = match &call.request {
+            Request::Get => permit.check_read(&call.key),
+            Request::Set(_) | Request::Delete => permit.check_write(&call.key),
+        };
+        checked.err()
+    }
+
     fn answer(&mut self, session: SessionKey, call: &Call<'_>, now: Instant) {
+        if let Some(refusal) = self.forbidden(session, call) {
+            return self.sessions.answer(session, call.number, REFUSED, refusal.to_string().into());
+        }
         let outcome = match &call.request {
             Request::Get => Ok(self.value_for(session, &call.key, now)),
             Request::Set(value) => self.set_value(&call.key, value.clone()).map(|key| (DONE, key.into())),

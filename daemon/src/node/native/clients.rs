@@ -8,10 +8,11 @@ use crate::node::egress::Client;
 use crate::node::keeper::{Keeper, WaitingSubmit};
 use crate::node::ledger::JobKey;
 use crate::node::message::{Header, Message, Name};
+use crate::node::permit::Permit;
 use crate::node::router::Router;
 use bytes::Bytes;
 use pylm_journal as journal;
-use pylm_protocol::codes::TOO_LARGE;
+use pylm_protocol::codes::{REFUSED, TOO_LARGE};
 use pylm_protocol::record::{ATTACH, INCOMPLETE};
 use pylm_protocol::{JobState, Record, Role};
 use std::sync::Arc;
@@ -97,10 +98,10 @@ impl Router {
         if self.draining {
             return Ok(());
         }
-        let (peer, max_message) = (open.peer, open.max_message);
+        let (peer, max_message, permit) = (open.peer, open.max_message, open.permit.clone());
         let known = self.jobs_by_identity.get(&identity).copied();
         let attaches = flags & ATTACH != 0;
-        if attaches && let Err(state) = self.may_attach(known) {
+        if attaches && let Err(state) = self.may_attach(known, &permit) {
             let (epoch, next, window, window_bytes) = (Uuid::nil(), 0, 1, 1);
             let refused = Record::Opened { job, state, epoch, next, window, window_bytes };
             self.sessions.say(session, &refused);
@@ -109,6 +110,9 @@ impl Router {
         let key = match known {
             Some(key) => {
                 let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
+                if !attaches && !is_own(stream, &permit, peer) {
+                    return Err(Violation("the job is another client's".into()));
+                }
                 // In the same session it would be told all anew, each time.
                 if stream.session.is_some() {
                     return Err(Violation("the job is open already".into()));
@@ -128,6 +132,7 @@ impl Router {
                 };
                 let refused = self.function_of(&header).err();
                 let mut stream = Stream::new(identity, Arc::new(header), refused);
+                stream.owner = permit.grant().cloned();
                 stream.set_terms(priority, retries);
                 let key = self.ledger.open_job(stream.terms);
                 stream.number = job;
@@ -143,6 +148,11 @@ impl Router {
         let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
         stream.set_window(window, window_bytes);
         stream.max_message = max_message;
+        if let Err(why) =
+            permit.check_job(function, priority).or_else(|why| if attaches { Ok(()) } else { Err(why) })
+        {
+            stream.refused = Some((REFUSED, why.to_string()));
+        }
         stream.attached = attaches;
         if attaches {
             stream.fail_missing();
@@ -162,7 +172,7 @@ impl Router {
             state,
             epoch: stream.epoch,
             next: stream.next,
-            window: WINDOW,
+            window: WINDOW.min(permit.most_under_way()),
             window_bytes: WINDOW_BYTES,
         };
         self.sessions.say(session, &opened);
@@ -182,8 +192,12 @@ impl Router {
     }
 
     /// Whether a client may take over what a job that is known so, or not, owes.
-    fn may_attach(&self, known: Option<JobKey>) -> Result<(), JobState> {
+    fn may_attach(&self, known: Option<JobKey>, permit: &Permit) -> Result<(), JobState> {
         match known.and_then(|key| self.clients.get(key)) {
+            // Nobody is told that there is somebody else's.
+            Some(Client::Native(stream)) if !permit.may_attach(stream.owner.as_ref()) => {
+                Err(JobState::Unknown)
+            }
             Some(Client::Native(stream)) => match stream.session {
                 Some(_) => Err(JobState::InUse),
                 None => Ok(()),
@@ -292,5 +306,15 @@ impl Router {
                 self.sessions.mention(session, &record);
             }
         }
+    }
+}
+
+/// Whether a job is that of a client which opens it again. What came out of the journal has no owner, but the id of its client is one that
+/// nobody has with another key.
+fn is_own(stream: &Stream, permit: &Permit, peer: Uuid) -> bool {
+    match (permit.grant(), &stream.owner) {
+        (Some(grant), Some(owner)) => grant.key == owner.key,
+        (Some(_), None) => stream.header.client.as_str() == peer.to_string(),
+        (None, owner) => owner.is_none(),
     }
 }

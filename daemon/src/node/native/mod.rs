@@ -9,15 +9,19 @@ pub(crate) mod stream;
 
 use super::bounds::OFFERS;
 use super::config::NodeConfig;
+use super::doors::{Door, Sockets};
 use super::egress::Client;
 use super::hosts::{Host, NativeHost};
+use super::permit::Permit;
 use super::router::Router;
+use super::sealed::address_of;
 use bytes::Bytes;
 use calls::Call;
 use hosts::lease_key;
+use pylm_access::{Date, GrantError};
 use pylm_protocol::codes;
 use pylm_protocol::link::{self, HEARTBEAT, SILENCE};
-use pylm_protocol::{BatchReader, DecodeError, Record, Role, record};
+use pylm_protocol::{BatchReader, DecodeError, FunctionOffer, Record, Role, record};
 use pylm_transport::{Frame, Frames, TcpConnection};
 use sessions::{Newcomer, SessionKey, Sessions};
 use std::time::Instant;
@@ -38,25 +42,25 @@ impl Violation {
 }
 
 impl Router {
-    /// Takes one ZeroMQ message from the `db` socket: a request in pylm's way, a batch, or word of a lost connection.
-    pub(crate) fn receive(&mut self, frames: &mut Frames, now: Instant) {
+    /// Takes one ZeroMQ message from a door: a request in pylm's way, a batch, or word of a lost connection.
+    pub(crate) fn receive(&mut self, door: Door, frames: &mut Frames, now: Instant) {
         match frames.as_slice() {
             [route, gone] if gone.is_empty() => {
-                if let Some(session) = self.sessions.by_route(route) {
+                if let Some(session) = self.sessions.by_route(door, route) {
                     self.lose_session(session, "its connection is lost", now);
                 }
             }
             [_, delimiter, ..] if delimiter.is_empty() => {
                 let bytes = frames.iter().map(|frame| frame.len()).sum();
                 self.hear_stranger(delimiter, bytes);
-                self.serve(frames, now);
+                self.serve(door, frames, now);
             }
             [_, _, ..] => {
                 let attachments: Vec<Bytes> = frames.drain(2..).map(Frame::into_bytes).collect();
                 if let (Some(batch), Some(route)) = (frames.pop(), frames.pop()) {
-                    match self.sessions.by_route(&route) {
+                    match self.sessions.by_route(door, &route) {
                         Some(session) => self.receive_batch(session, &batch.into_bytes(), &attachments, now),
-                        None => self.receive_first(&route, batch, &attachments, now),
+                        None => self.receive_first((door, &route), batch, &attachments, now),
                     }
                 }
             }
@@ -71,36 +75,56 @@ impl Router {
     }
 
     /// The first batch of a connection.
-    fn receive_first(&mut self, route: &[u8], batch: Frame, attachments: &[Bytes], now: Instant) {
+    fn receive_first(&mut self, route: (Door, &[u8]), batch: Frame, attachments: &[Bytes], now: Instant) {
         let connection = batch.connection();
+        let permit = self.permit_of(route.0, &batch);
         self.hear_stranger(&batch, batch.len());
-        let Err(violation) = self.greet(route, connection, &batch.into_bytes(), attachments, now) else {
+        let Err(violation) = self.greet(route, (connection, permit), &batch.into_bytes(), attachments, now)
+        else {
             return;
         };
-        match self.sessions.by_route(route) {
+        match self.sessions.by_route(route.0, route.1) {
             Some(session) => self.end_violator(session, violation, now),
             None => self.reset_violator(route, &violation),
         }
     }
 
     fn end_violator(&mut self, session: SessionKey, violation: Violation, now: Instant) {
-        if let Some(route) = self.sessions.route(session) {
-            self.reset_violator(&route, &violation);
+        if let Some((door, route)) = self.sessions.route(session) {
+            self.reset_violator((door, &route), &violation);
         }
         self.sessions.cut_soon(session, now);
         self.lose_session(session, "it broke the protocol", now);
     }
 
-    fn reset_violator(&mut self, route: &[u8], Violation(text): &Violation) {
+    fn reset_violator(&mut self, route: (Door, &[u8]), Violation(text): &Violation) {
         self.garbage("db", text);
-        Sessions::reset(&self.db.socket, route, codes::RESET_VIOLATION, text);
+        self.reset_stranger(route, codes::RESET_VIOLATION, text);
+    }
+
+    /// Tells a connection without a session that it has none, and why.
+    fn reset_stranger(&self, (door, route): (Door, &[u8]), code: &str, text: &str) {
+        if let Some(socket) = Sockets::of(&self.db, self.sealed.as_ref()).at(door) {
+            Sessions::reset(socket, route, code, text);
+        }
+    }
+
+    /// What whoever sent this frame may do.
+    pub(crate) fn permit_of(&self, door: Door, frame: &Frame) -> Result<Permit, GrantError> {
+        match (door, &self.sealed) {
+            (Door::Plain, _) => Ok(Permit::ALL),
+            (Door::Sealed, Some(sealed)) => {
+                sealed.grant_of(frame).map(|grant| Permit::of(grant, address_of(frame)))
+            }
+            (Door::Sealed, None) => Err(GrantError::Gone),
+        }
     }
 
     /// It has to begin with Hello.
     fn greet(
         &mut self,
-        route: &[u8],
-        connection: Option<TcpConnection>,
+        route: (Door, &[u8]),
+        (connection, permit): (Option<TcpConnection>, Result<Permit, GrantError>),
         batch: &Bytes,
         attachments: &[Bytes],
         now: Instant,
@@ -120,14 +144,28 @@ impl Router {
             connection: connections,
         } = first
         else {
-            Sessions::reset(&self.db.socket, route, codes::RESET_UNKNOWN, "say Hello first");
+            self.reset_stranger(route, codes::RESET_UNKNOWN, "say Hello first");
             return Ok(());
         };
         if functions.len() > OFFERS {
             return Err(Violation(format!("it offers more than {OFFERS} functions")));
         }
+        if route.0 == Door::Sealed && !is_given(route.1) {
+            self.reset_stranger(route, codes::RESET_REFUSED, "a peer must not choose a routing id");
+            return Ok(());
+        }
+        let permit = match permit.and_then(|permit| admitted(permit, role, &functions)) {
+            Ok(permit) => permit,
+            Err(error) => {
+                let why = error.to_string();
+                tracing::warn!(peer = name, software, why, "a peer is refused");
+                self.reset_stranger(route, codes::RESET_REFUSED, &why);
+                return Ok(());
+            }
+        };
+        let peer = permit.peer(peer);
         if self.draining && role == Role::Client {
-            Sessions::reset(&self.db.socket, route, codes::RESET_DRAINING, "this node is ending");
+            self.reset_stranger(route, codes::RESET_DRAINING, "this node is ending");
             return Ok(());
         }
         if let Some(old) = self.sessions.by_peer(peer) {
@@ -138,7 +176,7 @@ impl Router {
             }
             self.sessions.last_words(
                 old,
-                &self.db.socket,
+                &Sockets::of(&self.db, self.sealed.as_ref()),
                 &Record::Reset {
                     code: codes::RESET_REPLACED,
                     text: "this peer has said Hello on another connection",
@@ -149,7 +187,9 @@ impl Router {
         }
         self.know(connection.as_ref());
         let minor = pylm_protocol::spoken_minor(minor);
-        let newcomer = Newcomer { route, connection, peer, connections, role, name, minor, max_message };
+        let (door, route) = route;
+        let newcomer =
+            Newcomer { route, door, permit, connection, peer, connections, role, name, minor, max_message };
         let session = self.sessions.open(newcomer, now);
         self.sessions.say(
             session,
@@ -323,6 +363,21 @@ impl Router {
         self.lose_host(host, true, now);
         self.forget_host_unless_awaited(host);
     }
+}
+
+/// Whether a routing id is one that a ROUTER gives by itself: five bytes, the first of them zero.
+fn is_given(route: &[u8]) -> bool {
+    matches!(route, [0, _, _, _, _])
+}
+
+/// What a peer may do that says this in Hello, if it may come in.
+fn admitted(permit: Permit, role: Role, functions: &[FunctionOffer<'_>]) -> Result<Permit, GrantError> {
+    permit.check(Date::now())?;
+    match role {
+        Role::Client => permit.check_client()?,
+        Role::Host => permit.check_offers(functions)?,
+    }
+    Ok(permit)
 }
 
 /// What the log calls a host of this name: under `--inline` the node runs its functions itself.

@@ -2,7 +2,9 @@
 
 use super::calls::Calls;
 use super::open_jobs::OpenJobs;
+use crate::node::doors::{Door, Sockets};
 use crate::node::ledger::{HostKey, JobKey};
+use crate::node::permit::Permit;
 use bytes::Bytes;
 use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::{BatchWriter, Record, Role};
@@ -22,6 +24,10 @@ new_key_type! {
 pub struct Session {
     /// By which the ROUTER knows the connection.
     route: Bytes,
+    /// Where it came in.
+    door: Door,
+    /// What it may do.
+    pub(crate) permit: Permit,
     /// The peer, the same over all of its connections.
     pub peer: Uuid,
     /// How many connections the peer has made before this one.
@@ -60,6 +66,10 @@ pub struct Session {
 pub struct Newcomer<'a> {
     /// By which the ROUTER knows the connection.
     pub route: &'a [u8],
+    /// Where it came in.
+    pub door: Door,
+    /// What it may do.
+    pub(crate) permit: Permit,
     /// The connection as the kernel knows it.
     pub connection: Option<TcpConnection>,
     /// The peer, the same over all of its connections.
@@ -182,6 +192,8 @@ impl Session {
 pub struct Sessions {
     sessions: SlotMap<SessionKey, Session>,
     by_route: HashMap<Bytes, SessionKey>,
+    /// The same of the encrypted door, whose ROUTER names connections by itself.
+    by_sealed_route: HashMap<Bytes, SessionKey>,
     by_peer: HashMap<Uuid, SessionKey>,
     dirty: Vec<SessionKey>,
     /// Sessions with a backlog.
@@ -213,6 +225,8 @@ impl Sessions {
         pulse.speak(newcomer.minor, newcomer.connection.is_some());
         let key = self.sessions.insert(Session {
             route: route.clone(),
+            door: newcomer.door,
+            permit: newcomer.permit,
             peer: newcomer.peer,
             connections: newcomer.connections,
             role: newcomer.role,
@@ -231,19 +245,31 @@ impl Sessions {
             connection: newcomer.connection,
             dirty: false,
         });
-        self.by_route.insert(route, key);
+        self.routes(newcomer.door).insert(route, key);
         self.by_peer.insert(newcomer.peer, key);
         key
     }
 
-    /// The session behind a connection.
-    pub fn by_route(&self, route: &[u8]) -> Option<SessionKey> {
-        self.by_route.get(route).copied()
+    fn routes(&mut self, door: Door) -> &mut HashMap<Bytes, SessionKey> {
+        match door {
+            Door::Plain => &mut self.by_route,
+            Door::Sealed => &mut self.by_sealed_route,
+        }
     }
 
-    /// By which the ROUTER knows the connection of a session.
-    pub fn route(&self, key: SessionKey) -> Option<Bytes> {
-        self.sessions.get(key).map(|session| session.route.clone())
+    /// The session behind a connection.
+    #[inline]
+    pub fn by_route(&self, door: Door, route: &[u8]) -> Option<SessionKey> {
+        let routes = match door {
+            Door::Plain => &self.by_route,
+            Door::Sealed => &self.by_sealed_route,
+        };
+        routes.get(route).copied()
+    }
+
+    /// Where the connection of a session came in, and by which the ROUTER knows it.
+    pub fn route(&self, key: SessionKey) -> Option<(Door, Bytes)> {
+        self.sessions.get(key).map(|session| (session.door, session.route.clone()))
     }
 
     /// The session of a peer.
@@ -332,7 +358,7 @@ impl Sessions {
     }
 
     /// Sends what waits; sessions whose connection turns out to be gone are returned.
-    pub fn flush(&mut self, socket: &Socket, now: Instant) -> Vec<SessionKey> {
+    pub(crate) fn flush(&mut self, sockets: &Sockets<'_>, now: Instant) -> Vec<SessionKey> {
         let mut gone = Vec::new();
         let mut stalled = std::mem::take(&mut self.stalled);
         stalled.append(&mut self.dirty);
@@ -342,6 +368,7 @@ impl Sessions {
             session.say_taken();
             session.seal();
             session.pulse.say(now);
+            let Some(socket) = sockets.at(session.door) else { continue };
             if !session.send(socket) {
                 gone.push(key);
             } else if !session.backlog.is_empty() {
@@ -388,7 +415,7 @@ impl Sessions {
     /// Ends a session.
     pub fn close(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.sessions.remove(key)?;
-        self.by_route.remove(&session.route);
+        self.routes(session.door).remove(&session.route);
         if self.by_peer.get(&session.peer) == Some(&key) {
             self.by_peer.remove(&session.peer);
         }
@@ -405,8 +432,10 @@ impl Sessions {
     }
 
     /// Sends what waits to one peer, as its connection is about to end.
-    pub fn last_words(&mut self, key: SessionKey, socket: &Socket, record: &Record<'_>) {
-        if let Some(session) = self.sessions.get_mut(key) {
+    pub(crate) fn last_words(&mut self, key: SessionKey, sockets: &Sockets<'_>, record: &Record<'_>) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(socket) = sockets.at(session.door)
+        {
             session.say_taken();
             session.batch.push(record);
             session.seal();

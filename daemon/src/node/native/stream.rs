@@ -6,6 +6,7 @@ use crate::node::keeper::WaitingSubmit;
 use crate::node::ledger::{MessageKey, PRIORITY, Terms};
 use crate::node::message::Header;
 use bytes::Bytes;
+use pylm_access::Grant;
 use pylm_protocol::codes::LOST;
 use pylm_protocol::record::HELD_UNTIL_END;
 use pylm_protocol::{BatchWriter, MOST_OUTPUTS, Payload, Place, Record};
@@ -112,6 +113,8 @@ pub struct Stream {
     pub header: Arc<Header>,
     /// The function's name at the first stage; empty where the job names none.
     pub function: Box<str>,
+    /// The grant under which it was opened; none where it is the own user's, or not known any more.
+    pub owner: Option<Arc<Grant>>,
     /// Why none of its messages can be run.
     pub refused: Option<Refusal>,
     /// Names the order in which outputs are counted.
@@ -178,6 +181,7 @@ impl Stream {
             lost: None,
             header,
             function,
+            owner: None,
             refused,
             epoch: Uuid::new_v4(),
             next: 0,

@@ -6,8 +6,12 @@ use super::clients::Line;
 use super::workers::WorkerPort;
 use crate::node::Router;
 use crate::node::bounds::PYLM_SUBSCRIPTION;
+use crate::node::doors::{Door, Sockets};
+use crate::node::permit::Permit;
 use crate::node::unread::Unread;
 use bytes::Bytes;
+use pylm_access::{Date, GrantError};
+use pylm_protocol::DISCOVERY_KEY;
 use pylm_protocol::palm::PalmMessage;
 use pylm_transport::{Frame, Frames};
 use std::collections::HashMap;
@@ -15,11 +19,11 @@ use std::time::Instant;
 
 /// Replies that pylm peers have not read, by their connections. Who reads has none here for longer than a tick.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(HashMap<Bytes, Unread>);
+pub(crate) struct Replies(HashMap<(Door, Bytes), Unread>);
 
 impl Replies {
-    fn to(&mut self, route: &[u8]) -> &Unread {
-        self.0.entry(Bytes::copy_from_slice(route)).or_default()
+    fn to(&mut self, door: Door, route: &[u8]) -> &Unread {
+        self.0.entry((door, Bytes::copy_from_slice(route))).or_default()
     }
 
     /// Forgets those who have read all of theirs.
@@ -30,12 +34,15 @@ impl Replies {
 
 impl Router {
     /// Answers one request of a REQ socket: `[route, "", request]`.
-    pub(crate) fn serve(&mut self, frames: &mut Frames, now: Instant) {
-        if frames.first().is_some_and(|route| self.replies.to(route).is_full()) {
+    pub(crate) fn serve(&mut self, door: Door, frames: &mut Frames, now: Instant) {
+        if frames.first().is_some_and(|route| self.replies.to(door, route).is_full()) {
             return self.garbage("db", "requests of a peer that reads no replies");
         }
         let reply = match frames.pop() {
-            Some(request) if frames.len() == 2 => self.serve_request(&request.into_bytes(), now),
+            Some(request) if frames.len() == 2 => {
+                let permit = self.permit_of(door, &request);
+                self.serve_request(permit, &request.into_bytes(), now)
+            }
             _ => {
                 self.garbage("db", "a request that is not one frame");
                 frames.truncate(2);
@@ -43,16 +50,17 @@ impl Router {
             }
         };
         let reply = match frames.first() {
-            Some(route) => self.replies.to(route).frame(reply, 1),
+            Some(route) => self.replies.to(door, route).frame(reply, 1),
             None => Frame::empty(),
         };
         frames.push(reply);
-        if let Err(error) = self.db.socket.send(frames) {
+        let Some(socket) = Sockets::of(&self.db, self.sealed.as_ref()).at(door) else { return };
+        if let Err(error) = socket.send(frames) {
             tracing::debug!(%error, "a reply of the cache service could not be sent");
         }
     }
 
-    fn serve_request(&mut self, request: &Bytes, now: Instant) -> Bytes {
+    fn serve_request(&mut self, permit: Result<Permit, GrantError>, request: &Bytes, now: Instant) -> Bytes {
         let message = match PalmMessage::decode(request) {
             Ok(message) => message,
             Err(error) => {
@@ -61,6 +69,10 @@ impl Router {
             }
         };
         let instruction = message.function.rsplit_once('.').map_or("", |(_, instruction)| instruction);
+        if let Err(why) = permit.and_then(|permit| may(&permit, instruction, &message)) {
+            tracing::warn!(client = message.client, %why, "a request to the cache is refused");
+            return Bytes::new();
+        }
         match instruction {
             "get" => match std::str::from_utf8(message.payload) {
                 Ok(key) => self.get(message.client, key, now).unwrap_or_default(),
@@ -120,6 +132,21 @@ impl Router {
         let place =
             choose(worker, now, self.workers.iter_mut().map(|port| (port.connections > 0, &mut port.owner)));
         &self.workers[place]
+    }
+}
+
+/// Whether a peer may make a request of the cache. How a node is found is told also to those whose grant is not good any more: they hear
+/// why in answer to their Hello.
+fn may(permit: &Permit, instruction: &str, message: &PalmMessage<'_>) -> Result<(), GrantError> {
+    let key = || std::str::from_utf8(message.payload).unwrap_or_default();
+    if instruction == "get" && key() == DISCOVERY_KEY {
+        return Ok(());
+    }
+    permit.check(Date::now())?;
+    match instruction {
+        "get" => permit.check_read(key()),
+        "set" => permit.check_write(message.cache),
+        _ => permit.check_write(key()),
     }
 }
 
