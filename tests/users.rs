@@ -270,3 +270,26 @@ fn without_pylms_sockets_native_peers_are_served() {
     assert!(!of_node("5555") || node.db.ends_with(":5555"), "{listening}");
     node.end(PATIENCE);
 }
+
+#[test]
+fn another_user_with_a_key_comes_in_at_the_encrypted_door() {
+    let _limit = limit();
+    let home = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let state = state.path().to_str().unwrap();
+    let node = Node::start(&["--listen", "127.0.0.1:0", "--state-dir", state]);
+    let door = node.ready.field("listen").trim_start_matches("tcp://").parse::<SocketAddr>().unwrap();
+    assert!(as_other(|| speak(door, GREETING)) > 0, "keys are asked for there, and not users");
+    // What root hands over into somebody's home is theirs to read.
+    let file = home.path().join("bob.toml");
+    let plan = other_program("pylm", home.path());
+    let made = Process::plan("pylm", programs(Profile::Debug).program("pylm"));
+    let args =
+        ["access", "new", "bob", "--role", "client", "--state-dir", state, "-o", file.to_str().unwrap()];
+    let (code, said, _) = outcome(made.args(args));
+    assert_eq!(code, Some(0), "{said}");
+    node.process.wait_for_line("the grants are read anew", PATIENCE);
+    let (code, said, _) = outcome(plan.args(["cache", "get", "name", "--access", file.to_str().unwrap()]));
+    assert_eq!(code, Some(0), "{said}");
+    node.end(PATIENCE);
+}

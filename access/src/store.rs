@@ -4,7 +4,7 @@ use crate::{Grant, Grants, PublicKey, SecretKey};
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -78,6 +78,7 @@ pub fn write_secret(path: &Path, text: &str, replaces: bool) -> Result<(), FileE
     let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        give_to_owner(&file, path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         if replaces {
@@ -91,6 +92,13 @@ pub fn write_secret(path: &Path, text: &str, replaces: bool) -> Result<(), FileE
         let _ = fs::remove_file(&draft);
         FileError::system(path)(error)
     })
+}
+
+/// What root writes into somebody's folder is that user's, who could not read it otherwise.
+fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (own, about) = (file.metadata()?.uid(), fs::metadata(folder)?);
+    if own == 0 && about.uid() != own { fchown(file, Some(about.uid()), Some(about.gid())) } else { Ok(()) }
 }
 
 /// The folder of a node: its key, and its grants.

@@ -236,18 +236,25 @@ impl Router {
         self.end_forbidden(now);
     }
 
-    /// Ends the sessions whose grants are not good any more.
+    /// Ends the sessions whose grants are not good any more, and of those who have more under way than theirs allows: the window that they
+    /// were told is less, but a peer may not keep to it.
     pub(super) fn end_forbidden(&mut self, now: Instant) {
         if self.sealed.is_none() {
             return;
         }
-        let date = Date::now();
-        for key in self.sessions.keys() {
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            let Err(error) = session.permit.check(date) else { continue };
-            let (name, text) = (session.name.clone(), error.to_string());
-            tracing::warn!(peer = name, why = text, "a session is ended: its grant is not good any more");
-            self.reset_session(key, codes::RESET_REFUSED, &text, now);
+        for (key, error) in self.sessions.forbidden(Date::now()) {
+            let (name, why) = (self.sessions.name(key).unwrap_or_default(), error.to_string());
+            tracing::warn!(peer = name, why, "a session is ended: its grant is not good any more");
+            self.reset_session(key, codes::RESET_REFUSED, &why, now);
+        }
+        let under_way = |job| self.ledger.job(job).map_or(0, |job| job.counts.under_way);
+        for key in self.sessions.greedy(under_way) {
+            tracing::warn!(
+                peer = self.sessions.name(key),
+                "a session is ended: more is under way than its grant allows"
+            );
+            let text = "more messages of a job are under way than the grant allows";
+            self.reset_session(key, codes::RESET_REFUSED, text, now);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::node::doors::{Door, Sockets};
 use crate::node::ledger::{HostKey, JobKey};
 use crate::node::permit::Permit;
 use bytes::Bytes;
+use pylm_access::{Date, GrantError};
 use pylm_protocol::link::{self, Pulse};
 use pylm_protocol::{BatchWriter, Record, Role};
 use pylm_transport::{Frame, Frames, SendError, Socket, TcpConnection};
@@ -403,6 +404,21 @@ impl Sessions {
             }
         }
         silent
+    }
+
+    /// Sessions whose grants are not good any more, with why.
+    pub(crate) fn forbidden(&self, now: Date) -> Vec<(SessionKey, GrantError)> {
+        let all = self.sessions.iter();
+        all.filter_map(|(key, session)| Some((key, session.permit.check(now).err()?))).collect()
+    }
+
+    /// Sessions with a job that has far more messages under way than the grant allows.
+    pub(crate) fn greedy(&self, under_way: impl Fn(JobKey) -> u64) -> Vec<SessionKey> {
+        let is_greedy = |session: &Session| {
+            let most = session.permit.most_under_way().saturating_mul(2);
+            most < u64::MAX && session.jobs.keys().any(|job| under_way(job) > most)
+        };
+        self.sessions.iter().filter(|(_, session)| is_greedy(session)).map(|(key, _)| key).collect()
     }
 
     /// The connection of a session is cut in a while, when its last words have left: as long as it is there, libzmq holds what came of
