@@ -24,9 +24,11 @@ pub(crate) fn of_client(py: Python<'_>, cause: &pylm_client::Error) -> PyErr {
     use pylm_client::Error;
     let class = match cause {
         Error::Failed { code, text } => return error(py, "message_failed", (code, text)),
-        Error::Address { .. } | Error::NotNative { .. } | Error::Version { .. } | Error::Refused { .. } => {
-            "ConnectError"
-        }
+        Error::Address { .. }
+        | Error::NotNative { .. }
+        | Error::Version { .. }
+        | Error::Refused { .. }
+        | Error::NotAdmitted(_) => "ConnectError",
         Error::NoAnswer { .. } => "NoAnswerError",
         Error::Cancelled => "JobCancelledError",
         Error::Finished => "JobFinishedError",
