@@ -2,6 +2,7 @@
 
 use crate::cases::Cases;
 use crate::contender::Contender;
+use crate::distance::Distances;
 use crate::full::Full;
 use crate::gateway::Gateway;
 use crate::instructions::{Drive, Instructions};
@@ -79,6 +80,8 @@ pub enum Command {
     Part(Part),
     /// Measure single figures of our node, each beside what is asked of it
     Cases(Cases),
+    /// Measure what gets through to a peer that is far away, of what is possible
+    Distance(Distances),
     /// Measure everything in one go, with every bar: throughput, times of single messages, and all cases
     Full(Full),
     /// Measure the HTTP gateway beside a bare echo of axum, with wrk

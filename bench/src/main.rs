@@ -4,6 +4,7 @@ mod arguments;
 mod cases;
 mod contender;
 mod cpu;
+mod distance;
 mod disturbance;
 mod full;
 mod gateway;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Part(part)) => part::run(part).map(|()| ExitCode::SUCCESS),
         Some(Command::Cases(options)) => cases::measure(&options),
+        Some(Command::Distance(options)) => distance::measure(&options),
         Some(Command::Full(options)) => full::measure(&options),
         Some(Command::Gateway(options)) => gateway::measure(&options),
         Some(Command::Instructions(options)) => instructions::measure(&options),

@@ -541,7 +541,11 @@ records! {
     /// How many results, and bytes of them, a lease may have yielded in all.
     0x36 Room { lease: u64, results: u64, results_bytes: u64 }
     /// How much the host takes at once.
-    0x40 Limit { limit: u64, limit_bytes: u64 }
+    0x40 Limit {
+        limit: u64, limit_bytes: u64,
+        /// How many of them are on their way there and back.
+        travelling: u64,
+    }
     /// The host has not begun a lease, and will not.
     0x41 Released { lease: u64 }
     /// One result of several.
@@ -564,4 +568,14 @@ records! {
 
     /// How the process of a host ended in whose place it was started.
     0x80 Predecessor { how: &'a str }
+    /// Asks for a Pong, at once, by which the round trip is known.
+    0x81 Ping {
+        /// Whatever the sender knows it again by.
+        time: u64,
+    }
+    /// The answer.
+    0x82 Pong {
+        /// That of the Ping.
+        time: u64,
+    }
 }

@@ -282,7 +282,7 @@ fn usurped(random: &mut Random) -> Vec<Record<'static>> {
     let lease = random.below(64) << 32 | random.below(64);
     let lease = if random.below(2) == 0 { lease } else { lease.rotate_left(32) };
     let payload = Payload(Bytes::from_static(b"nobody asked for this"));
-    let second = match random.below(9) {
+    let second = match random.below(11) {
         0 => Record::Taken { leases: random.below(u64::MAX) },
         1 => Record::LeaseReply { lease, payload },
         2 => Record::LeaseResult { lease, place: Place(vec![u64::MAX; 3]), payload, flags: lease },
@@ -290,7 +290,9 @@ fn usurped(random: &mut Random) -> Vec<Record<'static>> {
         4 => Record::Submit { job: lease as u32 % 4, number: random.below(u64::MAX), cache: "", payload },
         5 => Record::Reply { job: 1, number: 0, payload },
         6 => Record::Released { lease },
-        7 => Record::Limit { limit: u64::MAX, limit_bytes: u64::MAX },
+        9 => Record::Ping { time: random.below(u64::MAX) },
+        10 => Record::Pong { time: random.below(u64::MAX) },
+        7 => Record::Limit { limit: u64::MAX, limit_bytes: u64::MAX, travelling: u64::MAX },
         _ => hello(random),
     };
     if random.below(3) == 0 { vec![second] } else { vec![hello(random), second] }

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod chaos;
 pub mod checked_job;
 pub mod deadline;
+pub mod far;
 pub mod flow;
 pub mod garbage;
 pub mod http;

@@ -1,4 +1,4 @@
-//! The functions that the measurements call: one gives back what it got, the other does so after a while.
+//! The functions that the measurements call: one gives back what it got, the others do so after a while.
 #![forbid(unsafe_code)]
 
 use pylm_plugin_api::prelude::*;
@@ -15,6 +15,9 @@ struct Settings {
     /// Milliseconds that `wait` takes.
     #[config(default = 1)]
     wait: u64,
+    /// Microseconds that `work` takes.
+    #[config(default = 10)]
+    work: u64,
 }
 
 struct Work(Settings);
@@ -28,13 +31,24 @@ impl Work {
 
     #[function]
     fn wait(&self, payload: &[u8]) -> Vec<u8> {
-        // A sleep ends late by as much as the machine likes, which is nothing that a node could help.
-        let until = Instant::now() + Duration::from_millis(self.0.wait);
-        sleep(until.saturating_duration_since(Instant::now() + LATE));
-        while Instant::now() < until {
-            spin_loop();
-        }
+        take(Duration::from_millis(self.0.wait));
         payload.to_vec()
+    }
+
+    #[function]
+    fn work(&self, payload: &[u8]) -> Vec<u8> {
+        take(Duration::from_micros(self.0.work));
+        payload.to_vec()
+    }
+}
+
+/// Takes as long as that, and hardly longer.
+fn take(time: Duration) {
+    // A sleep ends late by as much as the machine likes, which is nothing that a node could help.
+    let until = Instant::now() + time;
+    sleep(until.saturating_duration_since(Instant::now() + LATE));
+    while Instant::now() < until {
+        spin_loop();
     }
 }
 

@@ -164,9 +164,9 @@ pub fn part(name: &str, part: &str, arguments: &[String]) -> Result<Plan> {
 }
 
 /// A worker is ready once it has written so.
-fn wait_until_ready(worker: &Process) {
+pub fn wait_until_ready(worker: &Process) {
     worker.wait_for_line("ready", START);
 }
 
 /// How long one process may take to start.
-const START: Duration = Duration::from_secs(30);
+pub const START: Duration = Duration::from_secs(30);

@@ -41,10 +41,15 @@ impl With {
 
 /// A node that is ready, and the address that its peers are given.
 pub fn node(with: With) -> Result<(Process, String)> {
+    node_with("pylmd", with.arguments())
+}
+
+/// One that is called so in what is written, with these arguments beside its addresses.
+pub fn node_with(name: &str, arguments: Vec<OsString>) -> Result<(Process, String)> {
     let flags = ["--pull", "--pub", "--worker-pull", "--worker-push", "--db"];
     let addresses = flags.map(|flag| [flag, ANY_PORT]).concat();
-    let node = Process::plan("pylmd", programs::release().program("pylmd")).args(addresses);
-    let mut node = node.args(with.arguments()).start();
+    let node = Process::plan(name, programs::release().program("pylmd")).args(addresses);
+    let mut node = node.args(arguments).start();
     let ready = node.wait_until_ready(START);
     Ok((node, ready.field("db")))
 }

@@ -392,6 +392,8 @@ impl<W> Session<W> {
             Record::Heartbeat { patience } => {
                 self.pulse.be_patient(patience, now);
             }
+            Record::Ping { time } => self.writer.push(&Record::Pong { time }),
+            Record::Pong { .. } => {}
             Record::Welcome { minor, heartbeat, silence, max_message, .. } => {
                 self.welcome(minor, (heartbeat, silence), max_message);
             }

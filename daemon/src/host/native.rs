@@ -99,7 +99,7 @@ impl<'a> Native<'a> {
             connections: 0,
             node: None,
             backoff: Backoff::default(),
-            pace: Pace::new(shared.outboxes.len(), shared.takes_nothing.load(Relaxed)),
+            pace: Pace::new(shared.outboxes.len(), shared.takes_nothing.load(Relaxed), Instant::now()),
             untaken: Untaken::default(),
             live: Live::default(),
             fetched: Fetched::default(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Messages of one job without an end. Enough to keep the wire full; more would only push each other out of the caches.
 pub const WINDOW: u64 = 4_096;
+/// The same, with those that are on their way to or from far clients and hosts.
+pub const MOST_WINDOW: u64 = 131_072;
 /// Bytes of their payloads.
 pub const WINDOW_BYTES: u64 = 64 << 20;
 /// Parts of one job that scatter may have made and that have not ended.
@@ -20,6 +22,8 @@ pub const PYLM_OUTBOX: usize = 4_096;
 pub const PYLM_OUTBOX_BYTES: usize = 16 << 20;
 /// Leases out at one pylm worker, at first and at most: it adapts to the worker's pace in between.
 pub const PYLM_LIMIT: std::ops::RangeInclusive<u64> = 4..=2_048;
+/// The same, of those beside that are on their way to a far worker and back.
+pub const PYLM_TRAVELLING: u64 = 32_768;
 /// Bytes out at one host that says nothing of its own, and at each pylm worker.
 pub const HOST_BYTES: u64 = 64 << 20;
 /// Work that a pylm worker is given ahead.

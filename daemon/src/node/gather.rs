@@ -1,6 +1,6 @@
 //! Gather: results that count go through the hooks, on a thread of their own; a join holds them until its parent is complete.
 
-use super::bounds::{GATHER, GATHER_BYTES, ROOM, ROOM_BYTES};
+use super::bounds::{GATHER, GATHER_BYTES, MOST_WINDOW, ROOM, ROOM_BYTES};
 use super::egress::Client;
 use super::hook::{self, Desk};
 use super::hosts::Host;
@@ -259,7 +259,8 @@ impl Router {
         let Some(part) = self.ledger.leased_part(lease) else { return };
         let (job, makes_parts) = (part.job, part.relay().is_none());
         // Each result that goes on is a part; what comes back from there makes none.
-        let is_crowded = |job: &Job| job.relays > ROOM || job.relay_bytes > ROOM_BYTES;
+        let most = ROOM + self.ledger.travelling().min(MOST_WINDOW) as usize;
+        let is_crowded = |job: &Job| job.relays > most || job.relay_bytes > ROOM_BYTES;
         let crowded = makes_parts && self.ledger.job(job).is_some_and(is_crowded);
         if self.ledger.is_held(job) || crowded || self.gatherer.as_ref().is_some_and(Gatherer::is_full) {
             self.starved.push((job, host, lease));

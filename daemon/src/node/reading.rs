@@ -125,7 +125,7 @@ impl Router {
     }
 
     fn reads(&self, line: &Line) -> bool {
-        !self.draining && !line.is_full()
+        !self.draining && !line.is_full(self.ledger.travelling())
     }
 
     /// Whether something waits that no socket will tell of.

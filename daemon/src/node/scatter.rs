@@ -1,6 +1,6 @@
 //! Scatter: hooks make parts of a message, on a thread of their own, and no more of them than the job has room for.
 
-use super::bounds::{ROOM, ROOM_BYTES};
+use super::bounds::{MOST_WINDOW, ROOM, ROOM_BYTES};
 use super::hook::{self, Desk};
 use super::ledger::{JobKey, Ledger, MessageKey};
 use super::message::{Identity, Message};
@@ -71,6 +71,11 @@ struct Scatters {
     active: bool,
 }
 
+/// How many parts of a job there may be, with those that are on their way to far hosts and back.
+fn most_parts(ledger: &Ledger) -> usize {
+    ROOM + ledger.travelling().min(MOST_WINDOW) as usize
+}
+
 impl Scatterer {
     /// Starts the thread, where there are scatter hooks.
     pub fn start(plugins: &PluginSet, stack: usize, waker: Waker) -> io::Result<Option<Self>> {
@@ -104,12 +109,13 @@ impl Scatterer {
     /// Asks for parts of those messages whose jobs have room.
     fn pump(&mut self, ledger: &Ledger) {
         let active = std::mem::take(&mut self.active);
+        let most = most_parts(ledger);
         for key in active {
             let (Some(scatters), Some(job)) = (self.jobs.get_mut(key), ledger.job(key)) else { continue };
             while let Some(&(message, begun)) = scatters.waiting.front() {
                 let quota = if begun { NEXT } else { FIRST };
                 let open = job.open_parts + scatters.asked;
-                let room = open + quota <= ROOM && job.open_bytes < ROOM_BYTES && !ledger.is_held(key);
+                let room = open + quota <= most && job.open_bytes < ROOM_BYTES && !ledger.is_held(key);
                 if !room && open > 0 {
                     break;
                 }

@@ -1,13 +1,15 @@
 //! The link: the rules of a native connection that node, follower, worker host and client share. When a side says something, when the
-//! other counts as lost, what is announced, how large a frame may be, and when to connect anew.
+//! other counts as lost, what is announced, how large a frame may be, when to connect anew, and how far away the other side is.
 //!
 //! Pure: time is an argument, and so is what the kernel knows of the connection.
 
 mod backoff;
 mod pulse;
+mod trip;
 
 pub use backoff::Backoff;
 pub use pulse::Pulse;
+pub use trip::{Flow, Trip};
 
 use crate::DEFAULT_MAX_MESSAGE;
 use std::time::Duration;

@@ -191,6 +191,8 @@ impl Native<'_> {
                 self.welcome(&connection.pulse, session, node, name);
             }
             Record::Heartbeat { patience } => connection.pulse.be_patient(patience, now),
+            Record::Ping { time } => session.control.push(&Record::Pong { time }),
+            Record::Pong { time } => self.pace.hear(time, now),
             Record::Goodbye {} => {
                 if !std::mem::replace(&mut session.is_ending, true) {
                     info!(db = self.address, "the node is ending");

@@ -3,6 +3,7 @@
 use super::super::HostError;
 use super::super::calls::Ask;
 use super::super::life::BEAT;
+use super::super::limit::Limit;
 use super::super::outbox::frames;
 use super::connection::Connection;
 use super::{Books, Native};
@@ -52,6 +53,7 @@ impl Native<'_> {
             Connection::open(context, (self.address, self.security.clone()), self.max_message, self.poller)?;
         self.connections += 1;
         self.is_welcome = false;
+        self.pace.reconnect(Instant::now());
         let mut session = Session {
             books: Books::default(),
             control: BatchWriter::new(),
@@ -79,7 +81,7 @@ impl Native<'_> {
             software: concat!("pylm-worker ", env!("CARGO_PKG_VERSION")),
             functions: self.shared.offers(),
             max_message: self.max_message,
-            limit: self.pace.told(),
+            limit: self.pace.told().leases,
             limit_bytes: self.limit_bytes,
             connection: self.connections - 1,
         }
@@ -170,13 +172,16 @@ impl Native<'_> {
             }
         }
         if !session.is_leaving
-            && let Some(limit) = self.pace.news(self.shared.takes_nothing.load(Relaxed))
+            && let Some(Limit { leases: limit, travelling }) =
+                self.pace.news(self.shared.takes_nothing.load(Relaxed))
         {
-            session.control.push(&Record::Limit { limit, limit_bytes: self.limit_bytes });
+            session.control.push(&Record::Limit { limit, limit_bytes: self.limit_bytes, travelling });
         }
         let is_quiet = session.control.is_empty() && session.books.outgoing.is_empty();
         if is_quiet && connection.pulse.is_due(now) {
             session.control.push(&connection.pulse.heartbeat(false));
+        } else if !is_quiet && let Some(ping) = self.pace.ask(now) {
+            session.control.push(&ping);
         }
     }
 

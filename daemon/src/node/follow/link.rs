@@ -1,13 +1,13 @@
 //! The connection to an earlier node: its socket, what waits to be said over it, and what this node has of it.
 
 use super::stream::FollowedStream;
-use crate::node::bounds::{FOLLOW_LIMIT, HOST_BYTES};
+use crate::node::bounds::{FOLLOW_LIMIT, HOST_BYTES, MOST_WINDOW};
 use crate::node::config::{From, NodeConfig};
 use crate::node::egress::Client;
 use crate::node::ledger::{JobKey, Ledger, MessageKey};
 use bytes::Bytes;
 use pylm_client::why_refused;
-use pylm_protocol::link::{self, Pulse};
+use pylm_protocol::link::{self, Flow, Pulse, Trip};
 use pylm_protocol::palm::PalmMessage;
 use pylm_protocol::{BatchWriter, FunctionOffer, MINOR, Record, Role};
 use pylm_transport::{
@@ -48,6 +48,12 @@ pub struct Link {
     pub stage: Stage,
     /// When the other side was heard, and when something has to be said to it.
     pub pulse: Pulse,
+    /// How far away it is.
+    trip: Trip,
+    /// How fast leases end.
+    flow: Flow,
+    /// Leases that it was told to have on their way, beside the usual ones.
+    travelling: u64,
     /// The jobs that its leases belong to, by their contexts.
     pub contexts: HashMap<u32, JobKey>,
     /// Jobs whose contexts it has taken back.
@@ -91,6 +97,9 @@ impl Link {
             connections,
             stage: Stage::Asked,
             pulse: Pulse::new(now),
+            trip: Trip::new(now),
+            flow: Flow::new(now),
+            travelling: 0,
             contexts: HashMap::new(),
             taken_back: Vec::new(),
             leases: HashMap::new(),
@@ -146,8 +155,24 @@ impl Link {
 
     /// Says what has become of leases, as far as they have room.
     pub fn fill(&mut self, stream: &mut FollowedStream) {
+        let before = self.leases.len();
         while stream.fill(&mut self.batch, &mut self.leases) {
             self.seal();
+        }
+        self.flow.count((before - self.leases.len()) as u64);
+    }
+
+    /// The other side has answered a Ping: it may have as many leases on their way, beside the usual ones, as the link takes.
+    pub fn hear_pong(&mut self, time: u64, now: Instant) {
+        if !self.trip.hear(time, now) {
+            return;
+        }
+        self.flow.look(&self.trip, now);
+        let travelling = self.flow.travelling(&self.trip).min(MOST_WINDOW);
+        if travelling.abs_diff(self.travelling) * 4 >= FOLLOW_LIMIT + self.travelling {
+            self.travelling = travelling;
+            let limit = FOLLOW_LIMIT + travelling;
+            self.say(&Record::Limit { limit, limit_bytes: HOST_BYTES, travelling });
         }
     }
 
@@ -173,6 +198,12 @@ impl Link {
 
     /// Sends what the socket takes.
     pub fn flush(&mut self, now: Instant) -> io::Result<()> {
+        if self.stage == Stage::Welcomed
+            && !self.batch.is_empty()
+            && let Some(ping) = self.trip.ask(now)
+        {
+            self.batch.push(&ping);
+        }
         self.seal();
         while let Some(frames) = self.backlog.front_mut() {
             match self.socket.send(frames) {

@@ -203,7 +203,7 @@ impl Router {
     /// Whether an earlier node is to be read: one of pylm's only while there is room for its messages.
     pub(super) fn reads_followed(&self, place: usize) -> bool {
         match self.followed[place].state {
-            State::Subscribed(_) => !self.draining && !self.lines[0].is_full(),
+            State::Subscribed(_) => !self.draining && !self.lines[0].is_full(self.ledger.travelling()),
             _ => true,
         }
     }

@@ -103,6 +103,8 @@ impl Router {
                 return Err(format!("it has ended the connection ({code}): {text}"));
             }
             Record::Heartbeat { patience } => link.pulse.be_patient(patience, now),
+            Record::Ping { time } => link.say(&Record::Pong { time }),
+            Record::Pong { time } => link.hear_pong(time, now),
             Record::Context { context, .. } => {
                 if link.contexts.len() >= 2 * CONTEXTS {
                     return Err("it has more contexts than it may".into());

@@ -10,6 +10,8 @@ pub struct Credit {
     pub limit: u64,
     /// Bytes of payload that it takes at once.
     pub limit_bytes: u64,
+    /// Those of them that are on their way there and back.
+    pub(super) travelling: u64,
     /// Leases that are out at it.
     pub leases: u64,
     /// The bytes of their payloads.
@@ -46,6 +48,7 @@ impl Credit {
         Credit {
             limit,
             limit_bytes,
+            travelling: 0,
             leases: 0,
             bytes: 0,
             asked_back: 0,

@@ -3,7 +3,7 @@
 use super::credit::{Alone, Credit};
 use super::entries::History;
 use super::{FunctionKey, HostKey, LeaseKey, Ledger, Part, PartOf};
-use crate::node::bounds::SUSPECT_PAUSE;
+use crate::node::bounds::{MOST_WINDOW, SUSPECT_PAUSE};
 use pylm_protocol::FunctionOffer;
 use std::time::Instant;
 
@@ -39,6 +39,7 @@ impl Ledger {
         now: Instant,
     ) {
         let functions = functions.map(|functions| self.intern_all(functions, name, now));
+        self.set_travelling(host, 0);
         if let Some(credit) = self.hosts.get_mut(host) {
             *credit = Credit::new(limit, limit_bytes, functions, name);
             self.offer(host);
@@ -81,6 +82,20 @@ impl Ledger {
             (true, false) => self.offer(host),
             _ => {}
         }
+    }
+
+    /// So many of the leases that a host takes are on their way there and back.
+    pub fn set_travelling(&mut self, host: HostKey, travelling: u64) {
+        let Some(credit) = self.hosts.get_mut(host) else { return };
+        // All hosts together may say more than a number can hold.
+        self.travelling -= std::mem::take(&mut credit.travelling);
+        credit.travelling = travelling.min(MOST_WINDOW);
+        self.travelling += credit.travelling;
+    }
+
+    /// Leases that are on their way to all hosts and back: as many messages of a job may be under way beside the usual ones.
+    pub fn travelling(&self) -> u64 {
+        self.travelling
     }
 
     /// A host is leaving: it gets nothing more, and answers what it has.
@@ -128,6 +143,7 @@ impl Ledger {
             self.expect_back(host, now);
         }
         self.retire_host(host, now);
+        self.set_travelling(host, 0);
         let lost: Vec<_> = self
             .leases
             .iter()
@@ -182,7 +198,32 @@ impl Ledger {
 
     /// Forgets a host that was lost.
     pub fn forget_host(&mut self, host: HostKey) {
+        self.set_travelling(host, 0);
         self.hosts.remove(host);
         self.leases.retain(|_, lease| lease.host != host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rules;
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_to_hosts_is_a_sum_of_those_that_are_there() {
+        let now = Instant::now();
+        let mut ledger = Ledger::new(Rules { max_attempts: 3, gathers: false });
+        let offer = [FunctionOffer::function("f")];
+        let hosts = [(); 3].map(|()| ledger.add_host(10, 1 << 20, Some(&offer), "host", now));
+        for (host, travelling) in hosts.into_iter().zip([100, 7, u64::MAX]) {
+            ledger.set_travelling(host, travelling);
+        }
+        assert_eq!(ledger.travelling(), 107 + MOST_WINDOW);
+        ledger.set_travelling(hosts[0], 3);
+        ledger.forget_host(hosts[2]);
+        assert_eq!(ledger.travelling(), 10);
+        ledger.lose_host(hosts[1], true, now);
+        ledger.return_host(hosts[1], 10, 1 << 20, Some(&offer), "host", now);
+        assert_eq!(ledger.travelling(), 3);
     }
 }

@@ -161,6 +161,8 @@ pub struct Ledger {
     totals: Counts,
     /// Entries that carry what came of messages after their end.
     late: usize,
+    /// Leases that are on their way to hosts and back.
+    travelling: u64,
     /// Leases, results and ends of messages, ever.
     moves: u64,
     activity: Activity,
@@ -182,6 +184,7 @@ impl Ledger {
             retries: Retries::default(),
             totals: Counts::default(),
             late: 0,
+            travelling: 0,
             moves: 0,
             activity: Activity::default(),
             clock: Clock::default(),

@@ -3,7 +3,7 @@
 use super::Violation;
 use super::sessions::SessionKey;
 use super::stream::Stream;
-use crate::node::bounds::{JOBS, WINDOW, WINDOW_BYTES};
+use crate::node::bounds::{JOBS, WINDOW_BYTES};
 use crate::node::egress::Client;
 use crate::node::keeper::{Keeper, WaitingSubmit};
 use crate::node::ledger::JobKey;
@@ -147,6 +147,7 @@ impl Router {
         }
         let Some(Client::Native(stream)) = self.clients.get_mut(key) else { return Ok(()) };
         stream.set_window(window, window_bytes);
+        stream.allowance.reopen(permit.most_under_way(), now);
         stream.max_message = max_message;
         if let Err(why) =
             permit.check_job(function, priority).or_else(|why| if attaches { Ok(()) } else { Err(why) })
@@ -172,7 +173,7 @@ impl Router {
             state,
             epoch: stream.epoch,
             next: stream.next,
-            window: WINDOW.min(permit.most_under_way()),
+            window: stream.allowance.told(),
             window_bytes: WINDOW_BYTES,
         };
         self.sessions.say(session, &opened);
@@ -227,10 +228,10 @@ impl Router {
             return Ok(());
         }
         let has_to_wait = is_full || !stream.waiting.is_empty();
-        let waiting = stream.waiting.len() as u64;
+        let (waiting, most) = (stream.waiting.len() as u64, stream.allowance.most());
         let (under_way, bytes) = self.ledger.job(key).map_or((0, 0), |job| (job.counts.under_way, job.bytes));
-        if under_way + waiting >= 2 * WINDOW {
-            return Err(Violation(format!("more than {WINDOW} messages of one job are under way")));
+        if under_way + waiting >= 2 * most {
+            return Err(Violation(format!("more than {most} messages of one job are under way")));
         }
         if under_way > 0 && bytes + payload.len() as u64 > 2 * WINDOW_BYTES {
             return Err(Violation(format!("more than {WINDOW_BYTES} bytes of one job are under way")));

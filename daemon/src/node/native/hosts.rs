@@ -71,8 +71,9 @@ impl Router {
                 self.take_end(host, lease_key(lease), LeaseEnd::Released);
                 self.sessions.take_end(session, 0);
             }
-            Record::Limit { limit, limit_bytes } => {
+            Record::Limit { limit, limit_bytes, travelling } => {
                 self.ledger.set_limit(host, limit, limit_bytes, now);
+                self.ledger.set_travelling(host, travelling.min(limit));
                 self.undispatched = true;
             }
             Record::Predecessor { how } => self.ledger.explain(host, how),

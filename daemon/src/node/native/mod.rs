@@ -1,5 +1,6 @@
 //! The native protocol: sessions, and the records that peers say in them, carried out.
 
+mod allowance;
 mod calls;
 mod clients;
 mod hosts;
@@ -297,6 +298,8 @@ impl Router {
                         session.be_patient(patience, now);
                     }
                 }
+                Record::Ping { time } => self.sessions.hear_ping(session, time),
+                Record::Pong { time } => self.hear_pong(session, time, now),
                 Record::Goodbye {} => self.bid_farewell(session, role, now),
                 record if role == Role::Client => self.carry_out_clients(session, record, now)?,
                 record => self.carry_out_hosts(session, record, now)?,

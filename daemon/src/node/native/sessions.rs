@@ -7,7 +7,7 @@ use crate::node::ledger::{HostKey, JobKey};
 use crate::node::permit::Permit;
 use bytes::Bytes;
 use pylm_access::{Date, GrantError};
-use pylm_protocol::link::{self, Pulse};
+use pylm_protocol::link::{self, Pulse, Trip};
 use pylm_protocol::{BatchWriter, Record, Role};
 use pylm_transport::{Frame, Frames, SendError, Socket, TcpConnection};
 use slotmap::{SlotMap, new_key_type};
@@ -57,6 +57,10 @@ pub struct Session {
     backlog: VecDeque<Frames>,
     /// When it was heard, and when something has to be said to it.
     pulse: Pulse,
+    /// How far away it is.
+    pub trip: Trip,
+    /// Its last Ping, where that is to be answered.
+    ping: Option<u64>,
     /// The connection as the kernel knows it.
     connection: Option<TcpConnection>,
     dirty: bool,
@@ -140,6 +144,23 @@ impl Session {
         if self.taken > self.taken_said {
             self.taken_said = self.taken;
             self.batch.push(&Record::Taken { leases: self.taken });
+        }
+    }
+
+    /// Answers a Ping; not while the peer takes nothing, so that no answers heap up. And says one with what is said to a client with
+    /// jobs, where it is time for that: their windows follow the round trip.
+    fn measure_distance(&mut self, now: Instant) {
+        if self.backlog.is_empty()
+            && let Some(time) = self.ping.take()
+        {
+            self.batch.push(&Record::Pong { time });
+        }
+        if self.role == Role::Client
+            && self.jobs.len() > 0
+            && !self.batch.is_empty()
+            && let Some(ping) = self.trip.ask(now)
+        {
+            self.batch.push(&ping);
         }
     }
 
@@ -243,6 +264,8 @@ impl Sessions {
             batch: BatchWriter::new(),
             backlog: VecDeque::new(),
             pulse,
+            trip: Trip::new(now),
+            ping: None,
             connection: newcomer.connection,
             dirty: false,
         });
@@ -337,6 +360,14 @@ impl Sessions {
         }
     }
 
+    /// A peer has said a Ping: it is answered with the next flush.
+    pub fn hear_ping(&mut self, key: SessionKey, time: u64) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.ping = Some(time);
+            self.touch(key);
+        }
+    }
+
     /// One more end of a lease was taken from a host. It hears of that as of what is [mentioned](Self::mention), but sooner where it has
     /// to keep much until then, or wants to leave.
     #[inline]
@@ -367,6 +398,7 @@ impl Sessions {
             let Some(session) = self.sessions.get_mut(key) else { continue };
             session.dirty = false;
             session.say_taken();
+            session.measure_distance(now);
             session.seal();
             session.pulse.say(now);
             let Some(socket) = sockets.at(session.door) else { continue };

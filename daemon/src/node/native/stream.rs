@@ -1,5 +1,6 @@
 //! What a job owes its client: outputs that were not sent, or not acknowledged.
 
+use super::allowance::Allowance;
 use super::sessions::SessionKey;
 use crate::node::ingress::Refusal;
 use crate::node::keeper::WaitingSubmit;
@@ -149,6 +150,8 @@ pub struct Stream {
     pub known: HashSet<u64>,
     /// Submits that wait until the journal takes them.
     pub waiting: VecDeque<WaitingSubmit>,
+    /// How many of its messages may be under way.
+    pub allowance: Allowance,
     window: u64,
     window_bytes: u64,
     /// Each with its serial, its place among all outputs that the job ever had.
@@ -199,6 +202,7 @@ impl Stream {
             incomplete: false,
             known: HashSet::new(),
             waiting: VecDeque::new(),
+            allowance: Allowance::new(Instant::now()),
             window: 1,
             window_bytes: 1,
             outputs: VecDeque::new(),

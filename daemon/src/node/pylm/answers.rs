@@ -64,8 +64,9 @@ impl Router {
         } else {
             self.take_answer(leased, answer, payload, &mut frame, now);
         }
-        let limit = self.workers[port].limit();
+        let (limit, travelling) = (self.workers[port].limit(), self.workers[port].travelling());
         self.ledger.set_limit(host, limit, HOST_BYTES, now);
+        self.ledger.set_travelling(host, travelling);
     }
 
     /// A result under a lease: all of its message, where its function gives one.

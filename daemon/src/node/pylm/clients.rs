@@ -1,7 +1,7 @@
 //! pylm clients: what they push, what they subscribe to, and what waits for them.
 
 use super::calls::Calls;
-use crate::node::bounds::{PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
+use crate::node::bounds::{MOST_WINDOW, PYLM_OUTBOX, PYLM_OUTBOX_BYTES, WINDOW, WINDOW_BYTES};
 use crate::node::ingress::Refusal;
 use crate::node::ledger::{HostKey, JobKey};
 use crate::node::message::Header;
@@ -64,9 +64,12 @@ impl Line {
         }
     }
 
-    /// Whether no more is to be read for now: its clients have as much under way as is decent, or do not read.
-    pub fn is_full(&self) -> bool {
-        self.open >= WINDOW || self.open_bytes >= WINDOW_BYTES || self.backed_up > 0
+    /// Whether no more is to be read for now: its clients have as much under way as is decent, beside `travelling` to far hosts and
+    /// back, or do not read.
+    pub fn is_full(&self, travelling: u64) -> bool {
+        self.open >= (WINDOW + travelling).min(MOST_WINDOW)
+            || self.open_bytes >= WINDOW_BYTES
+            || self.backed_up > 0
     }
 
     /// A subscription came (`true`) or went.

@@ -7,6 +7,7 @@ mod errors;
 pub mod followers;
 pub(crate) mod halves;
 pub mod late;
+mod pace;
 pub mod ports;
 pub mod service;
 pub mod tempo;

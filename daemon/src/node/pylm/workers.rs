@@ -5,8 +5,9 @@
 //! count all the same when they come.
 
 use super::late::Late;
+use super::pace::Pace;
 use super::tempo::{Limits, Tempo, TempoKey, Tempos};
-use crate::node::bounds::{HOST_BYTES, PYLM_LIMIT, PYLM_UNPROVEN, WORK_AHEAD};
+use crate::node::bounds::{HOST_BYTES, PYLM_UNPROVEN};
 use crate::node::ledger::{HostKey, LeaseKey};
 use crate::node::sockets::Bound;
 use pylm_transport::{Frame, Monitor, SendError};
@@ -53,13 +54,15 @@ pub struct Sent {
     /// Its client is told of its end, and takes nothing that comes later.
     tells_end: bool,
     since: Instant,
+    /// The worker had nothing else, as far as is known: what it takes tells how far away that is.
+    alone: bool,
     state: State,
 }
 
 impl Sent {
     /// One that goes out now.
     pub fn new(lease: LeaseKey, tempo: TempoKey, tells_end: bool, now: Instant) -> Self {
-        Sent { lease, tempo, tells_end, since: now, state: State::Waiting }
+        Sent { lease, tempo, tells_end, since: now, alone: false, state: State::Waiting }
     }
 }
 
@@ -76,14 +79,6 @@ enum State {
     Ended(Late),
     /// The same, when nobody counts what comes.
     Closed,
-}
-
-/// How a worker's cap follows its pace.
-#[derive(Debug)]
-struct Pace {
-    limit: u64,
-    since: Instant,
-    done: u64,
 }
 
 /// What an answer is.
@@ -132,7 +127,12 @@ impl WorkerPort {
 
     /// The cap: how many leases may be out.
     pub fn limit(&self) -> u64 {
-        self.pace.limit
+        self.pace.limit()
+    }
+
+    /// Those of them that are on their way there and back.
+    pub fn travelling(&self) -> u64 {
+        self.pace.travelling()
     }
 
     /// Somebody else is connected now: nothing is known of it.
@@ -164,6 +164,7 @@ impl WorkerPort {
 
     /// Sends a message under a lease.
     pub fn push(&mut self, sent: Sent, palm: Frame, now: Instant) {
+        let alone = self.waiting == 0 && self.doubt == 0;
         if self.waiting == 0 {
             (self.moved, self.doubt) = (now, 0);
             if !self.sent.iter().rev().any(|sent| matches!(sent.state, State::Passed(..))) {
@@ -171,7 +172,7 @@ impl WorkerPort {
             }
         }
         self.waiting += 1;
-        self.sent.push_back(sent);
+        self.sent.push_back(Sent { alone, ..sent });
         self.backlog.push_back(palm);
         self.flush();
     }
@@ -238,6 +239,9 @@ impl WorkerPort {
                     self.passed_bytes -= bytes;
                 } else {
                     self.waiting -= 1;
+                }
+                if sent.alone {
+                    self.pace.travelled(now.duration_since(sent.since), now);
                 }
                 sent.state = State::Answered(1, now);
                 if silent == 0 {
@@ -321,7 +325,7 @@ impl WorkerPort {
         if let Some(place) = waiting
             && place < PYLM_UNPROVEN
             && self.passed_bytes < HOST_BYTES
-            && is_due(self.moved + tempos.get(self.sent[place].tempo).step(self.doubt))
+            && is_due(self.moved + self.pace.trip() + tempos.get(self.sent[place].tempo).step(self.doubt))
         {
             return Ok(Overdue::Room(self.sent[place].lease));
         }
@@ -332,32 +336,10 @@ impl WorkerPort {
     pub fn pass_over(&mut self, lease: LeaseKey, bytes: u64, now: Instant, tempos: &mut Tempos) {
         let Some(sent) = self.sent.iter_mut().find(|sent| sent.lease == lease) else { return };
         // A look that comes late sees several steps at once.
-        self.moved = (self.moved + tempos.get(sent.tempo).step(self.doubt)).min(now);
+        self.moved = (self.moved + self.pace.trip() + tempos.get(sent.tempo).step(self.doubt)).min(now);
         self.doubt += 1;
         self.waiting -= 1;
         self.passed_bytes += bytes;
         sent.state = State::Passed(now, bytes);
-    }
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        Pace { limit: *PYLM_LIMIT.start(), since: now, done: 0 }
-    }
-
-    /// Counts messages, and lets the cap follow: as much as the worker does in a short time, so that it never waits for work.
-    fn count(&mut self, done: u64, now: Instant) {
-        self.done += done;
-        let passed = now.duration_since(self.since);
-        if passed < WORK_AHEAD && self.done < self.limit.max(16) {
-            return;
-        }
-        let seconds = passed.as_secs_f64().max(1e-6);
-        let ahead = (self.done as f64 / seconds * WORK_AHEAD.as_secs_f64()) as u64;
-        let (low, high) = PYLM_LIMIT.into_inner();
-        // One step down, two up: what the worker could do is not seen while it waits for work.
-        self.limit = (2 * ahead).clamp(self.limit - self.limit / 4, self.limit * 2).clamp(low, high);
-        self.done = 0;
-        self.since = now;
     }
 }

@@ -1,6 +1,6 @@
 //! How full the node's queues are, what it has done, and how its journal is: figures for whoever watches it.
 
-use super::super::bounds::{GATHER, GATHER_BYTES, ROOM, ROOM_BYTES, WINDOW};
+use super::super::bounds::{GATHER, GATHER_BYTES, MOST_WINDOW, ROOM, ROOM_BYTES, WINDOW};
 use crate::node::egress::Client;
 use crate::node::ledger::Latencies;
 use crate::node::router::Router;
@@ -78,7 +78,12 @@ impl Router {
 
     /// Everywhere something may wait.
     pub(super) fn queues(&self) -> Vec<Queue> {
-        let jobs = self.clients.len() as u64;
+        let (jobs, travelling) = (self.clients.len() as u64, self.ledger.travelling());
+        let native = |client: &Client| match client {
+            Client::Native(stream) => stream.allowance.told(),
+            Client::Pylm(_) | Client::Followed(_) => (WINDOW + travelling).min(MOST_WINDOW),
+        };
+        let messages_bound = self.clients.values().map(native).sum();
         let (mut parts, mut parts_bytes) = (0, 0);
         let mut outputs = Filled::default();
         for (key, client) in &self.clients {
@@ -102,7 +107,7 @@ impl Router {
             Queue {
                 name: "messages",
                 messages: Some(messages),
-                messages_bound: Some(jobs * WINDOW),
+                messages_bound: Some(messages_bound),
                 ..Queue::default()
             },
             Queue {
