@@ -1,11 +1,15 @@
 //! The cap of a pylm worker: as much as it does in a short time and while a message is on its way there and back, so that it never waits
 //! for work.
 
+use super::tempo::Tempo;
 use crate::node::bounds::{PYLM_LIMIT, PYLM_TRAVELLING, WORK_AHEAD};
 use std::time::{Duration, Instant};
 
 /// What is no longer than this is no distance.
 const NEAR: Duration = Duration::from_millis(2);
+
+/// Nobody is farther away: what takes longer is at work.
+const FAR: Duration = Duration::from_secs(1);
 
 /// After so long a far worker is left without work for a moment, as only then it shows how far away it is.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -16,7 +20,7 @@ pub struct Pace {
     limit: u64,
     since: Instant,
     done: u64,
-    /// What a message took that found the worker without work, beyond [`NEAR`].
+    /// What a message took that found the worker without work, beyond [`NEAR`], as far as that may be the way.
     trip: Duration,
     /// When that was seen.
     seen: Instant,
@@ -49,14 +53,15 @@ impl Pace {
         self.travelling
     }
 
-    /// What a message is on its way there and back, and at work: nothing is to be expected sooner.
-    pub fn trip(&self) -> Duration {
-        self.trip
+    /// After how long without a result the worker is taken to have done a message that has given none: as its function is known to do,
+    /// and what a message is on its way there and back beside.
+    pub fn step(&self, tempo: &Tempo, doubt: u32) -> Duration {
+        tempo.step(doubt) + self.trip.saturating_sub(tempo.each())
     }
 
     /// A message that found the worker without work was answered after so long.
     pub fn travelled(&mut self, took: Duration, now: Instant) {
-        (self.trip, self.seen, self.draining) = (took.saturating_sub(NEAR), now, false);
+        (self.trip, self.seen, self.draining) = (took.saturating_sub(NEAR).min(FAR), now, false);
     }
 
     /// Counts messages, and lets the cap follow.

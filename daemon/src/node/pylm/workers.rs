@@ -240,7 +240,7 @@ impl WorkerPort {
                 } else {
                     self.waiting -= 1;
                 }
-                if sent.alone {
+                if sent.alone && !shared {
                     self.pace.travelled(now.duration_since(sent.since), now);
                 }
                 sent.state = State::Answered(1, now);
@@ -325,7 +325,7 @@ impl WorkerPort {
         if let Some(place) = waiting
             && place < PYLM_UNPROVEN
             && self.passed_bytes < HOST_BYTES
-            && is_due(self.moved + self.pace.trip() + tempos.get(self.sent[place].tempo).step(self.doubt))
+            && is_due(self.moved + self.pace.step(tempos.get(self.sent[place].tempo), self.doubt))
         {
             return Ok(Overdue::Room(self.sent[place].lease));
         }
@@ -336,7 +336,7 @@ impl WorkerPort {
     pub fn pass_over(&mut self, lease: LeaseKey, bytes: u64, now: Instant, tempos: &mut Tempos) {
         let Some(sent) = self.sent.iter_mut().find(|sent| sent.lease == lease) else { return };
         // A look that comes late sees several steps at once.
-        self.moved = (self.moved + self.pace.trip() + tempos.get(sent.tempo).step(self.doubt)).min(now);
+        self.moved = (self.moved + self.pace.step(tempos.get(sent.tempo), self.doubt)).min(now);
         self.doubt += 1;
         self.waiting -= 1;
         self.passed_bytes += bytes;
