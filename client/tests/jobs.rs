@@ -278,6 +278,8 @@ fn what_is_no_native_node_or_refuses_is_an_error_that_says_so() {
     let error = refusal(Behaviour { version: "2.0", ..Behaviour::default() });
     assert!(matches!(error, Error::Version { .. }), "{error}");
     let error = refusal(Behaviour { reset: Some("refused"), ..Behaviour::default() });
+    assert!(matches!(error, Error::NotAdmitted(_)), "{error}");
+    let error = refusal(Behaviour { reset: Some("replaced"), ..Behaviour::default() });
     assert!(matches!(error, Error::Refused { .. }), "{error}");
     // A Reset that is not final is followed by another attempt.
     let node = Node::start(Behaviour { reset: Some("draining"), ..Behaviour::default() });
