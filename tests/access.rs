@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use pylm_client::blocking::Client;
 use pylm_client::{AccessFile, ClientOptions, Error};
-use pylm_protocol::{MINOR, Record, Role};
+use pylm_protocol::Record;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::Node;
 use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::python::interpreter;
-use pylm_tests::raw::RawPeer;
+use pylm_tests::raw::{RawPeer, client_hello};
 use pylm_transport::{Context, CurveKey, Options, Security, SocketKind};
 use rustix::process::Signal;
 use uuid::Uuid;
@@ -383,36 +383,24 @@ fn a_peer_takes_over_nobody_elses_session() {
         Security::client(*access.node_key.as_bytes(), *access.secret_key.as_bytes()).unwrap()
     };
     let (alice, mallory) = (security("alice"), security("mallory"));
-    let hello = |peer, connection| Record::Hello {
-        minor: MINOR,
-        role: Role::Client,
-        peer,
-        name: "raw",
-        software: "test",
-        max_message: 0,
-        functions: Vec::new(),
-        limit: 0,
-        limit_bytes: 0,
-        connection,
-    };
     let peer = Uuid::new_v4();
     let present = RawPeer::connect_as(&context, &sealed.listen(), alice.clone(), None);
-    present.say(&[hello(peer, 0)]);
+    present.say(&[client_hello(peer, 0)]);
     assert_eq!(present.hear_one_of(&["Welcome", "Reset"]), "Welcome");
     // The id of another peer, over a connection with another key, is another peer.
     let thief = RawPeer::connect_as(&context, &sealed.listen(), mallory.clone(), None);
-    thief.say(&[hello(peer, 9)]);
+    thief.say(&[client_hello(peer, 9)]);
     assert_eq!(thief.hear_one_of(&["Welcome", "Reset"]), "Welcome");
     present.say(&[Record::Get { call: 1, key: "name" }]);
     assert_eq!(present.hear_one_of(&["Answer", "Reset"]), "Answer");
     // With the same key, it is the same one.
     let again = RawPeer::connect_as(&context, &sealed.listen(), alice, None);
-    again.say(&[hello(peer, 1)]);
+    again.say(&[client_hello(peer, 1)]);
     assert_eq!(again.hear_one_of(&["Welcome", "Reset"]), "Welcome");
     assert_eq!(present.hear_one_of(&["Answer", "Reset"]), "Reset");
     // A routing id of one's own is not taken.
     let named = RawPeer::connect_as(&context, &sealed.listen(), mallory, Some(b"chosen".to_vec()));
-    named.say(&[hello(Uuid::new_v4(), 0)]);
+    named.say(&[client_hello(Uuid::new_v4(), 0)]);
     assert_eq!(named.hear_one_of(&["Welcome", "Reset"]), "Reset");
     sealed.node.end(PATIENCE);
 }

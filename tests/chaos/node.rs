@@ -1,6 +1,5 @@
 //! The node of a run, and the worker hosts that it has started: how they are struck, and how they come back.
 
-use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pylm_tests::account::Account;
 use pylm_tests::checked_job::mixed;
-use pylm_tests::process::Process;
+use pylm_tests::process::{self, Process};
 use pylm_tests::programs::programs;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit, test_kill_process_group};
 
@@ -200,11 +199,7 @@ pub fn strike_child(stage: &Stage, child: Pid, event: &Event) {
 
 /// The children of a process, in the order of their numbers.
 pub fn children(parent: i32) -> Vec<Pid> {
-    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let mut children: Vec<i32> = lists
-        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
-        .collect();
+    let mut children = process::children(parent);
     children.sort_unstable();
     children.into_iter().filter_map(Pid::from_raw).collect()
 }

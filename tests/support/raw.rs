@@ -48,18 +48,7 @@ impl RawPeer {
     #[track_caller]
     pub fn client(context: &Context, db: &str, peer: Uuid, connection: u64) -> Self {
         let opened = Self::connect(context, db);
-        opened.say(&[Record::Hello {
-            minor: MINOR,
-            role: Role::Client,
-            peer,
-            name: "raw",
-            software: "test",
-            max_message: 0,
-            functions: Vec::new(),
-            limit: 0,
-            limit_bytes: 0,
-            connection,
-        }]);
+        opened.say(&[client_hello(peer, connection)]);
         opened
     }
 
@@ -125,5 +114,22 @@ impl RawPeer {
     #[track_caller]
     pub fn hear_one_of(&self, wanted: &[&'static str]) -> &'static str {
         self.hear(|record| wanted.iter().copied().find(|name| *name == record.name()))
+    }
+}
+
+/// What a client says first.
+#[must_use]
+pub fn client_hello(peer: Uuid, connection: u64) -> Record<'static> {
+    Record::Hello {
+        minor: MINOR,
+        role: Role::Client,
+        peer,
+        name: "raw",
+        software: "test",
+        max_message: 0,
+        functions: Vec::new(),
+        limit: 0,
+        limit_bytes: 0,
+        connection,
     }
 }
