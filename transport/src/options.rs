@@ -72,8 +72,6 @@ pub struct Options {
     pub xpub_verbose: bool,
     /// XPUB: tell of every subscription and of every end of one.
     pub xpub_verboser: bool,
-    /// XPUB: subscribe a peer only to what [`Socket::subscribe`] says right after its wish was received.
-    pub xpub_manual: bool,
     /// Queue only for connections that are there, not for those still being made.
     pub immediate: bool,
     /// Probe silent TCP connections.
@@ -103,7 +101,6 @@ impl Default for Options {
             xpub_nodrop: false,
             xpub_verbose: false,
             xpub_verboser: false,
-            xpub_manual: false,
             immediate: false,
             tcp_keepalive: None,
             batch_size: None,
@@ -171,7 +168,6 @@ impl Options {
             (zmq_sys::ZMQ_XPUB_NODROP, self.xpub_nodrop),
             (zmq_sys::ZMQ_XPUB_VERBOSE, self.xpub_verbose),
             (zmq_sys::ZMQ_XPUB_VERBOSER, self.xpub_verboser),
-            (zmq_sys::ZMQ_XPUB_MANUAL, self.xpub_manual),
         ] {
             if wanted {
                 socket.set_int(option as c_int, 1)?;

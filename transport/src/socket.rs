@@ -128,8 +128,18 @@ impl Socket {
         self.at_endpoint(endpoint, zmq_sys::zmq_disconnect)
     }
 
-    /// SUB: receive what begins with `prefix`, too. XPUB in manual mode: give the peer whose wish was just received
-    /// this subscription.
+    /// XPUB: from now on, a peer gets only those subscriptions that [`Socket::subscribe`] gives it right after its wish was received, and
+    /// [`Socket::unsubscribe`] takes. Each wish, and each end of one, is told.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is of another kind.
+    pub fn set_manual(&self) -> io::Result<()> {
+        self.set_int(zmq_sys::ZMQ_XPUB_MANUAL as c_int, 1)
+    }
+
+    /// SUB: receive what begins with `prefix`, too. XPUB with [`Socket::set_manual`]: give the peer whose wish was just received
+    /// this subscription; nothing, when that peer has gone.
     ///
     /// # Errors
     ///

@@ -182,6 +182,31 @@ fn an_xpub_without_room_for_a_topic_keeps_the_message_and_serves_the_others() {
 }
 
 #[test]
+fn nobody_listens_at_a_manual_xpub_before_its_wish_was_granted() {
+    let context = Context::new().unwrap();
+    let publisher = context.socket(SocketKind::Xpub, &Options::default()).unwrap();
+    publisher.set_manual().unwrap();
+    publisher.bind("inproc://results").unwrap();
+    let reader = context.socket(SocketKind::Sub, &Options::default()).unwrap();
+    reader.connect("inproc://results").unwrap();
+    reader.subscribe(b"client").unwrap();
+    assert_eq!(bytes(&receive(&publisher)), [b"\x01client"]);
+    publisher.send(&mut frames(&[b"client", b"early"])).unwrap();
+    publisher.subscribe(b"client").unwrap();
+    publisher.send(&mut frames(&[b"client", b"result"])).unwrap();
+    assert_eq!(bytes(&receive(&reader)), [&b"client"[..], b"result"]);
+
+    let other = context.socket(SocketKind::Sub, &Options::default()).unwrap();
+    other.connect("inproc://results").unwrap();
+    other.subscribe(b"client").unwrap();
+    assert_eq!(bytes(&receive(&publisher)), [b"\x01client"], "each one is told");
+    drop(reader);
+    assert_eq!(bytes(&receive(&publisher)), [b"\x00client"], "and each end");
+    publisher.subscribe(b"client").unwrap();
+    assert!(context.socket(SocketKind::Pull, &Options::default()).unwrap().set_manual().is_err());
+}
+
+#[test]
 fn multiparts_arrive_whole_and_one_at_a_time() {
     let context = Context::new().unwrap();
     let pull = context.socket(SocketKind::Pull, &Options::default()).unwrap();

@@ -5,7 +5,7 @@ use super::follow::stream::FollowedStream;
 use super::ledger::{JobKey, MessageKey, Outcome, Settled};
 use super::message::{Identity, Message};
 use super::native::stream::{Failure, Output, Stream};
-use super::pylm::clients::{Line, PylmStream};
+use super::pylm::clients::PylmStream;
 use super::router::Router;
 use pylm_protocol::Place;
 use pylm_protocol::codes::{FAILED, PANICKED, TOO_LARGE};
@@ -224,11 +224,7 @@ impl Router {
             && !stream.is_flushed()
         {
             let line = &mut self.lines[place];
-            // A subscription that is not read yet may be that of a later call, which these results are not for.
-            let is_read = |line: &Line| !line.publisher.socket.events().is_ok_and(|events| events.readable);
-            if stream.call == 0 || is_read(line) {
-                stream.flush(&line.publisher, now);
-            }
+            stream.flush(&line.publisher, now);
             // Sending takes news from the socket's descriptor that nobody will tell of again.
             line.publisher_ready |= line.publisher.socket.events().is_ok_and(|events| events.readable);
         }

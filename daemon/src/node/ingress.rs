@@ -10,7 +10,7 @@ use pylm_protocol::codes::{NO_FUNCTION, TOO_LARGE, WRONG_SERVER};
 use pylm_protocol::nearest;
 use pylm_protocol::palm::{PalmFields, PalmMessage};
 use pylm_protocol::strings::KEY;
-use pylm_transport::{Frame, Frames};
+use pylm_transport::{Frame, Frames, Socket};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -260,6 +260,13 @@ impl Router {
         };
         let came = kind == 1;
         let own = &mut self.lines[line];
+        // On a client's own line this is when it begins to listen, so that nothing was published to it before.
+        let listen = if came { Socket::subscribe } else { Socket::unsubscribe };
+        if line > 0
+            && let Err(error) = listen(&own.publisher.socket, topic)
+        {
+            tracing::error!(%error, "a subscription cannot be taken");
+        }
         own.subscription(topic, came);
         let listens = own.topics.contains_key(topic);
         // Other topics are none of its client's calls.

@@ -116,9 +116,6 @@ pub struct PylmStream {
     pub next: u64,
 }
 
-/// Results that are published before a look at whether subscriptions have come.
-const LOOK: u32 = 32;
-
 impl PylmStream {
     pub(crate) fn new(
         client: &str,
@@ -155,7 +152,6 @@ impl PylmStream {
     /// Publishes what the client takes.
     pub fn flush(&mut self, publisher: &Bound, now: Instant) {
         let mut frames = Frames::with_capacity(2);
-        let mut sent = 0;
         while let Some(frame) = self.outbox.pop_front() {
             let length = frame.len();
             frames.clear();
@@ -165,12 +161,6 @@ impl PylmStream {
                 Ok(()) => {
                     self.bytes -= length;
                     self.active = now;
-                    sent += 1;
-                    // Sending takes in subscriptions, and one may be that of a later call.
-                    let look = self.call > 0 && sent % LOOK == 0;
-                    if look && publisher.socket.events().is_ok_and(|events| events.readable) {
-                        return;
-                    }
                 }
                 Err(SendError::Full | SendError::NoPeer) => {
                     frames.pop().into_iter().for_each(|frame| self.outbox.push_front(frame));

@@ -53,7 +53,11 @@ impl Ports {
             match kind {
                 SocketKind::Push => ports.workers.extend(bound),
                 SocketKind::Pull => half = bound,
-                _ => ports.clients.extend(half.take().zip(bound)),
+                // What a call has left must not reach the next one, so nobody listens here before the node has heard of it.
+                _ => {
+                    let bound = bound.filter(|bound| bound.socket.set_manual().is_ok());
+                    ports.clients.extend(half.take().zip(bound));
+                }
             }
         }
         Ok(ports)
