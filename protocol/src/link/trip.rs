@@ -8,8 +8,11 @@
 use crate::Record;
 use std::time::{Duration, Instant};
 
-/// What was seen is remembered for as long as this, and no longer than twice that.
-const MEMORY: Duration = Duration::from_secs(5);
+/// The best rate is remembered for as long as this, and no longer than twice that.
+const RATE_MEMORY: Duration = Duration::from_secs(5);
+/// The shortest round trip is, which changes seldom: where the cores are busy for many seconds, each round trip waits for one, and a
+/// near peer must not look like a far one for that.
+const TRIP_MEMORY: Duration = Duration::from_secs(60);
 /// Between the answer to a Ping and the next one.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The same, to somebody who is near: there is little to find out.
@@ -39,7 +42,15 @@ pub struct Trip {
 impl Trip {
     /// Of a connection that begins now.
     pub fn new(now: Instant) -> Self {
-        Trip { begun: now, asked: None, due: now, heard: 0, least: Recent::new(now), usual: 0.0, swing: 0.0 }
+        Trip {
+            begun: now,
+            asked: None,
+            due: now,
+            heard: 0,
+            least: Recent::new(now, TRIP_MEMORY),
+            usual: 0.0,
+            swing: 0.0,
+        }
     }
 
     /// A Ping, where one is due; to be said with something else.
@@ -108,7 +119,7 @@ pub struct Flow {
 impl Flow {
     /// Of which nothing has come back yet.
     pub fn new(now: Instant) -> Self {
-        Flow { since: now, count: 0, most: Recent::new(now) }
+        Flow { since: now, count: 0, most: Recent::new(now, RATE_MEMORY) }
     }
 
     /// So many have come back.
@@ -136,6 +147,7 @@ impl Flow {
 /// The best of what was seen not long ago.
 #[derive(Debug, Clone)]
 struct Recent<T> {
+    memory: Duration,
     begun: Instant,
     now: Option<T>,
     before: Option<T>,
@@ -143,12 +155,12 @@ struct Recent<T> {
 }
 
 impl<T: Copy> Recent<T> {
-    fn new(now: Instant) -> Self {
-        Recent { begun: now, now: None, before: None, best: None }
+    fn new(now: Instant, memory: Duration) -> Self {
+        Recent { memory, begun: now, now: None, before: None, best: None }
     }
 
     fn put(&mut self, value: T, now: Instant, is_better: impl Fn(T, T) -> bool) {
-        if now.saturating_duration_since(self.begun) >= MEMORY {
+        if now.saturating_duration_since(self.begun) >= self.memory {
             self.begun = now;
             self.before = self.now.take();
         }
@@ -193,7 +205,12 @@ mod tests {
         }
         assert_eq!(trip.least(), 20 * MILLI - NEAR);
         assert!(trip.most() > 20 * MILLI && trip.most() <= 60 * MILLI);
-        for _ in 0..200 {
+        let changed = now;
+        while now < changed + TRIP_MEMORY / 2 {
+            travel(&mut trip, &mut now, 90 * MILLI);
+            assert_eq!(trip.least(), 20 * MILLI - NEAR);
+        }
+        while now < changed + 2 * TRIP_MEMORY {
             travel(&mut trip, &mut now, 90 * MILLI);
         }
         assert_eq!(trip.least(), 90 * MILLI - NEAR);
