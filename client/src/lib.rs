@@ -51,7 +51,7 @@ pub use error::Error;
 pub use job::{JobResults, JobSender};
 pub use options::{ClientOptions, DEFAULT_ADDRESS, JobOptions};
 pub use output::{Event, Output, Submitted};
-pub use pylm_access::AccessFile;
+pub use pylm_access::{AccessFile, FileError};
 pub use pylm_protocol::{Place, codes};
 pub use refusal::why_refused;
 pub use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! What can be chosen for a client and for each of its jobs.
 
 use crate::state::window::Window;
-use pylm_access::AccessFile;
+use pylm_access::{AccessFile, FileError, store};
 use pylm_protocol::{DEFAULT_MAX_MESSAGE, MOST_OUTPUTS};
 use std::time::Duration;
 
@@ -42,6 +42,25 @@ impl ClientOptions {
     pub fn with_access(access: AccessFile) -> Self {
         let address = access.addresses.first().cloned().unwrap_or_default();
         ClientOptions { access: Some(access), ..Self::new(address) }
+    }
+
+    /// For the node at this address: at its encrypted door where there is an access file for that in the user's own folder
+    /// (`$XDG_CONFIG_HOME/pylm/access`), and at its db socket where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When that file cannot be read, or when others can read it.
+    pub fn found(address: impl Into<String>) -> Result<Self, FileError> {
+        let address = address.into();
+        match store::access_folder().and_then(|folder| AccessFile::find(&folder, &address)) {
+            Some(file) => AccessFile::load(&file).map(Self::with_access),
+            None => Ok(Self::new(address)),
+        }
+    }
+
+    /// Where the node is.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// By what name the node's logs call this client; `client` unless said otherwise.

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from concurrent.futures import Future
 from datetime import timedelta
+from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, final, overload
 
@@ -117,7 +118,13 @@ class Reader:
 class Client:
     @staticmethod
     def connect(
-        address: str, *, name: str, software: str, patience: float | timedelta, max_message: int | None
+        address: str | None,
+        *,
+        access: str | PathLike[str] | None,
+        name: str,
+        software: str,
+        patience: float | timedelta,
+        max_message: int | None,
     ) -> Client: ...
     @overload
     def call(self, function: str, payload: Payload, options: Options, view: Literal[False]) -> bytes: ...
@@ -140,7 +147,13 @@ class Client:
     ) -> tuple[Sender, Stream[Any]]: ...
     @staticmethod
     def begin_connect(
-        address: str, *, name: str, software: str, patience: float | timedelta, max_message: int | None
+        address: str | None,
+        *,
+        access: str | PathLike[str] | None,
+        name: str,
+        software: str,
+        patience: float | timedelta,
+        max_message: int | None,
     ) -> Pending: ...
     def begin_call(
         self, function: str, payload: Payload, options: Options, *, every: bool, view: bool
@@ -156,6 +169,8 @@ class Client:
     def cache_delete(self, key: str) -> bool: ...
     @property
     def status(self) -> str: ...
+    @property
+    def address(self) -> str: ...
     @property
     def max_message(self) -> int: ...
     def close(self) -> None: ...

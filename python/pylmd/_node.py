@@ -42,9 +42,8 @@ class Node:
     and one end, whichever process dies meanwhile.
     """
 
-    def __init__(self, client: _native.Client, address: str) -> None:
+    def __init__(self, client: _native.Client) -> None:
         self._client = client
-        self._address = address
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._resolver: Futures | None = None
@@ -170,7 +169,7 @@ class Node:
     @property
     def address(self) -> str:
         """Where the node is."""
-        return self._address
+        return self._client.address
 
     @property
     def status(self) -> str:
@@ -199,17 +198,21 @@ class Node:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<pylmd.Node {self._address}>"
+        return f"<pylmd.Node {self.address}>"
 
 
 def connect(
-    address: str = DEFAULT_ADDRESS,
+    address: str | None = None,
     *,
+    access: str | os.PathLike[str] | None = None,
     name: str = "python",
     patience: float | timedelta = 5.0,
     max_message: int | None = None,
 ) -> Node:
-    """Connects to the node whose db socket is at `address`, and waits `patience` seconds for its greeting.
+    """Connects to the node whose db socket is at `address` (`DEFAULT_ADDRESS`), and waits `patience` seconds for its greeting.
+
+    `access` is the file of ``pylm access grant`` for a node's encrypted door; it says where that is, so there is no address with it. The file
+    in ``$XDG_CONFIG_HOME/pylm/access`` that is for `address` is found by itself.
 
     `name` stands in the node's logs and tables. Results of more than `max_message` bytes (128 MiB) are not accepted.
 
@@ -219,9 +222,9 @@ def connect(
     """
     software = f"pylmd for Python {_native.__version__}"
     client = _native.Client.connect(
-        address, name=name, software=software, patience=patience, max_message=max_message
+        address, access=access, name=name, software=software, patience=patience, max_message=max_message
     )
-    return Node(client, address)
+    return Node(client)
 
 
 def _close_all() -> None:

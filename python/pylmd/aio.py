@@ -15,10 +15,10 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from . import _native
-from ._node import DEFAULT_ADDRESS
 from ._waits import finish, waits
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Generator, Iterable
     from datetime import timedelta
     from types import TracebackType
@@ -202,10 +202,10 @@ class Job:
 class Node:
     """A connection to a node, made by `connect`. One event loop may use it at a time."""
 
-    def __init__(self, client: _native.Client, address: str) -> None:
+    def __init__(self, client: _native.Client) -> None:
         self._client = client
         #: Where the node is.
-        self.address = address
+        self.address = client.address
         #: The node's key-value store, which clients and functions share.
         self.cache = Cache(client)
 
@@ -272,13 +272,12 @@ class Node:
 class _Connecting:
     """What `connect` gives: to be awaited, or the head of an `async with`."""
 
-    def __init__(self, pending: _native.Pending, address: str) -> None:
+    def __init__(self, pending: _native.Pending) -> None:
         self._pending = pending
-        self._address = address
         self._node: Node | None = None
 
     async def _connect(self) -> Node:
-        return Node(await finish(self._pending), self._address)
+        return Node(await finish(self._pending))
 
     def __await__(self) -> Generator[Any, None, Node]:
         return self._connect().__await__()
@@ -295,8 +294,9 @@ class _Connecting:
 
 
 def connect(
-    address: str = DEFAULT_ADDRESS,
+    address: str | None = None,
     *,
+    access: str | os.PathLike[str] | None = None,
     name: str = "python",
     patience: float | timedelta = 5.0,
     max_message: int | None = None,
@@ -304,6 +304,6 @@ def connect(
     """As `pylmd.connect`; to be awaited, or used with ``async with``."""
     software = f"pylmd for Python {_native.__version__}"
     pending = _native.Client.begin_connect(
-        address, name=name, software=software, patience=patience, max_message=max_message
+        address, access=access, name=name, software=software, patience=patience, max_message=max_message
     )
-    return _Connecting(pending, address)
+    return _Connecting(pending)

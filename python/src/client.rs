@@ -10,17 +10,23 @@ use crate::sender::Sender;
 use crate::stream::{Give, Stream};
 use crate::wait::wait;
 use bytes::Bytes;
-use pylm_client::{ClientOptions, Event, JobOptions, Place, Status, Uuid};
+use pylm_client::{AccessFile, ClientOptions, Event, JobOptions, Place, Status, Uuid};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use std::path::PathBuf;
 
 /// Messages that are open of a job at most, where nothing else is said; the client's own window.
 const WINDOW: u64 = 32_768;
 
-/// A client of one node; any thread may use it.
+/// A client of one node, and where that is; any thread may use it.
 #[pyclass(frozen, module = "pylmd._native")]
-pub struct Client(Local<pylm_client::Client>);
+pub struct Client(Local<pylm_client::Client>, String);
+
+/// Where a node is unless it is told otherwise.
+fn default_address() -> String {
+    pylm_client::DEFAULT_ADDRESS.to_owned()
+}
 
 /// How a message has ended.
 enum End {
@@ -53,14 +59,24 @@ async fn call(
 }
 
 fn client_options(
-    address: String,
+    py: Python<'_>,
+    address: Option<String>,
+    access: Option<PathBuf>,
     name: String,
     software: String,
     patience: &Bound<'_, PyAny>,
     max_message: Option<u64>,
 ) -> PyResult<ClientOptions> {
     let patience = duration("patience", patience)?;
-    let options = ClientOptions::new(address).name(name).software(software).patience(patience);
+    let options = match (address, access) {
+        (Some(_), Some(_)) => {
+            return Err(PyValueError::new_err("an access file says where its node is: leave the address out"));
+        }
+        (None, Some(file)) => AccessFile::load(&file).map(ClientOptions::with_access),
+        (address, None) => ClientOptions::found(address.unwrap_or_else(default_address)),
+    };
+    let options = options.map_err(|error| errors::not_admitted(py, &error))?;
+    let options = options.name(name).software(software).patience(patience);
     Ok(match max_message {
         Some(bytes) => options.max_message(bytes),
         None => options,
@@ -120,33 +136,38 @@ impl Client {
 #[pymethods]
 impl Client {
     #[staticmethod]
-    #[pyo3(signature = (address, *, name, software, patience, max_message))]
+    #[pyo3(signature = (address, *, access, name, software, patience, max_message))]
     fn connect(
         py: Python<'_>,
-        address: String,
+        address: Option<String>,
+        access: Option<PathBuf>,
         name: String,
         software: String,
         patience: &Bound<'_, PyAny>,
         max_message: Option<u64>,
     ) -> PyResult<Self> {
-        let options = client_options(address, name, software, patience, max_message)?;
+        let options = client_options(py, address, access, name, software, patience, max_message)?;
+        let address = options.address().to_owned();
         let client = wait(py, pylm_client::Client::connect(options))?;
-        client.map(|client| Client(Local::new(client))).map_err(|error| of_client(py, &error))
+        client.map(|client| Client(Local::new(client), address)).map_err(|error| of_client(py, &error))
     }
 
     /// As `connect`, for an event loop.
     #[staticmethod]
-    #[pyo3(signature = (address, *, name, software, patience, max_message))]
+    #[pyo3(signature = (address, *, access, name, software, patience, max_message))]
     fn begin_connect(
-        address: String,
+        py: Python<'_>,
+        address: Option<String>,
+        access: Option<PathBuf>,
         name: String,
         software: String,
         patience: &Bound<'_, PyAny>,
         max_message: Option<u64>,
     ) -> PyResult<Pending> {
-        let options = client_options(address, name, software, patience, max_message)?;
-        Ok(Pending::new(pylm_client::Client::connect(options), |py, client| match client {
-            Ok(client) => Ok(Py::new(py, Client(Local::new(client)))?.into_any()),
+        let options = client_options(py, address, access, name, software, patience, max_message)?;
+        let address = options.address().to_owned();
+        Ok(Pending::new(pylm_client::Client::connect(options), move |py, client| match client {
+            Ok(client) => Ok(Py::new(py, Client(Local::new(client), address))?.into_any()),
             Err(error) => Err(of_client(py, &error)),
         }))
     }
@@ -305,6 +326,11 @@ impl Client {
             Status::Reconnecting => "reconnecting",
             _ => "stopped",
         })
+    }
+
+    #[getter]
+    fn address(&self) -> &str {
+        &self.1
     }
 
     #[getter]

@@ -42,6 +42,11 @@ pub(crate) fn of_client(py: Python<'_>, cause: &pylm_client::Error) -> PyErr {
     error(py, class, (cause.to_string(),))
 }
 
+/// An access file is none, or cannot be used.
+pub(crate) fn not_admitted(py: Python<'_>, cause: &pylm_client::FileError) -> PyErr {
+    error(py, "ConnectError", (cause.to_string(),))
+}
+
 /// A value of the exception that tells that a message failed.
 ///
 /// # Errors

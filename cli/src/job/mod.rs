@@ -14,7 +14,7 @@ pub(crate) mod stream;
 
 use crate::arguments::{NodeArguments, SessionArguments};
 use crate::failure::Failure;
-use pylm_access::{AccessFile, store};
+use pylm_access::AccessFile;
 use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 
@@ -32,14 +32,10 @@ pub(crate) fn connect_in(session: &SessionArguments, node: &NodeArguments) -> Re
 }
 
 fn options(node: &NodeArguments) -> Result<ClientOptions, Failure> {
-    let db = node.db.to_string();
-    let found = || store::access_folder().and_then(|folder| AccessFile::find(&folder, &db));
-    let options = match node.access.clone().or_else(found) {
-        Some(file) => {
-            let access = AccessFile::load(&file).map_err(|error| Failure::Usage(error.to_string()))?;
-            ClientOptions::with_access(access)
-        }
-        None => ClientOptions::new(db),
+    let options = match &node.access {
+        Some(file) => AccessFile::load(file).map(ClientOptions::with_access),
+        None => ClientOptions::found(node.db.to_string()),
     };
+    let options = options.map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(options.name("pylm").software(concat!("pylm ", env!("CARGO_PKG_VERSION"))).patience(node.wait.into()))
 }
