@@ -259,12 +259,24 @@ fn a_grant_holds_for_functions_and_for_the_cache() {
         "{refused:?}"
     );
     let cache = client.cache();
-    assert!(matches!(cache.get("other"), Err(Error::CacheRefused(why)) if why.contains("\"other\"")));
-    assert!(matches!(cache.set("shared/x", "y"), Err(Error::CacheRefused(_))));
+    assert!(matches!(cache.get("other"), Err(Error::CacheNotGranted(why)) if why.contains("\"other\"")));
+    assert!(matches!(cache.set("shared/x", "y"), Err(Error::CacheNotGranted(_))));
     assert_eq!(cache.set("shared/mine/x", "y").unwrap(), "shared/mine/x");
     assert_eq!(cache.get("shared/mine/x").unwrap().as_deref(), Some(&b"y"[..]));
     for of_operators in ["status", "failed"] {
-        assert!(matches!(cache.get(of_operators), Err(Error::CacheRefused(_))), "{of_operators}");
+        assert!(matches!(cache.get(of_operators), Err(Error::CacheNotGranted(_))), "{of_operators}");
+    }
+    // The programs say so, too, and do not begin what cannot be done.
+    let (path, input) = (file.to_str().unwrap(), sealed.path("input"));
+    std::fs::write(&input, "x\n".repeat(100_000)).unwrap();
+    for (args, part) in [
+        (&["job", "server.panic", "--access", path, input.to_str().unwrap()][..], "\"panic\""),
+        (&["cache", "get", "other", "--access", path], "\"other\""),
+        (&["cache", "set", "shared/x", "y", "--access", path], "\"shared/x\""),
+    ] {
+        let begun = Instant::now();
+        let (code, _, said) = pylm(args);
+        assert_refused(begun, (code, said), part);
     }
     // What the grant says counts for whoever comes after it has changed.
     sealed.access(&["grant", "alice", "--function", "panic"]);

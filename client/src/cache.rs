@@ -6,6 +6,7 @@ use crate::desk::Order;
 use crate::state::calls::{CacheAnswer, CacheCall};
 use bytes::Bytes;
 use pylm_protocol::strings::KEY;
+use std::borrow::Cow;
 use tokio::sync::oneshot;
 
 /// Calls to the cache of the node. They wait while the connection is lost, and are then made again.
@@ -22,13 +23,9 @@ impl<'a> Cache<'a> {
     /// The value of a key; `None` where there is no such key.
     ///
     /// # Errors
-    /// [`Error::CacheRefused`] with the node's reason, [`Error::TooLong`] for such a key, and what ended the client.
+    /// [`Error::CacheRefused`] with the node's reason, [`Error::CacheNotGranted`], [`Error::TooLong`] for such a key, and what ended the client.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        match self.call(CacheCall::Get { key: key.into() }).await? {
-            CacheAnswer::Done(value) => Ok(Some(value)),
-            CacheAnswer::NoSuchKey => Ok(None),
-            CacheAnswer::Refused(reason) => Err(Error::CacheRefused(reason)),
-        }
+        self.call(CacheCall::Get { key: key.into() }).await
     }
 
     /// Stores a value, and returns its key: the one given, behind the name of the client's session where it has one, or, for an
@@ -45,14 +42,9 @@ impl<'a> Cache<'a> {
         }
         let session = self.handle.session.as_deref().filter(|_| !key.is_empty()).unwrap_or_default();
         let key = format!("{session}{key}");
-        match self.call(CacheCall::Set { key: key.as_str().into(), value }).await? {
-            CacheAnswer::Done(chosen) => match String::from_utf8_lossy(&chosen) {
-                chosen if chosen.is_empty() => Ok(key),
-                chosen => Ok(chosen.into_owned()),
-            },
-            CacheAnswer::NoSuchKey => Ok(key),
-            CacheAnswer::Refused(reason) => Err(Error::CacheRefused(reason)),
-        }
+        let chosen = self.call(CacheCall::Set { key: key.as_str().into(), value }).await?;
+        let chosen = chosen.as_deref().map(String::from_utf8_lossy).filter(|chosen| !chosen.is_empty());
+        Ok(chosen.map_or(key, Cow::into_owned))
     }
 
     /// Deletes a key; whether it was there.
@@ -60,19 +52,21 @@ impl<'a> Cache<'a> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn delete(&self, key: &str) -> Result<bool, Error> {
-        match self.call(CacheCall::Delete { key: key.into() }).await? {
-            CacheAnswer::Done(_) => Ok(true),
-            CacheAnswer::NoSuchKey => Ok(false),
-            CacheAnswer::Refused(reason) => Err(Error::CacheRefused(reason)),
-        }
+        Ok(self.call(CacheCall::Delete { key: key.into() }).await?.is_some())
     }
 
-    async fn call(&self, call: CacheCall) -> Result<CacheAnswer, Error> {
+    /// What the node answers; none where there is no such key.
+    async fn call(&self, call: CacheCall) -> Result<Option<Bytes>, Error> {
         let (CacheCall::Get { key } | CacheCall::Set { key, .. } | CacheCall::Delete { key }) = &call;
         KEY.check(key)?;
         let _permit = self.handle.calls.acquire().await.map_err(|_| Error::Stopped)?;
         let (waiter, answer) = oneshot::channel();
         self.handle.desk.order(Order::Call(call, waiter))?;
-        answer.await.map_err(|_| Error::Stopped)
+        match answer.await.map_err(|_| Error::Stopped)? {
+            CacheAnswer::Done(payload) => Ok(Some(payload)),
+            CacheAnswer::NoSuchKey => Ok(None),
+            CacheAnswer::Refused(reason) => Err(Error::CacheRefused(reason)),
+            CacheAnswer::NotGranted(reason) => Err(Error::CacheNotGranted(reason)),
+        }
     }
 }

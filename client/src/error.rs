@@ -97,6 +97,9 @@ pub enum Error {
     /// The cache refuses a change.
     #[error("the cache refuses: {0}")]
     CacheRefused(String),
+    /// The client's grant does not allow this key.
+    #[error("{0}")]
+    CacheNotGranted(String),
     /// The system refuses what the client's thread needs.
     #[error("{doing}: {source}; look at the limits of this process")]
     System {

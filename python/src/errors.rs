@@ -34,7 +34,7 @@ pub(crate) fn of_client(py: Python<'_>, cause: &pylm_client::Error) -> PyErr {
         Error::Finished => "JobFinishedError",
         Error::NoSuchJob | Error::JobInUse | Error::JobIncomplete => "AttachError",
         Error::TooLarge { .. } | Error::TooLong(_) => "TooLargeError",
-        Error::CacheRefused(_) => "CacheRefusedError",
+        Error::CacheRefused(_) | Error::CacheNotGranted(_) => "CacheRefusedError",
         Error::Stopped => "ClosedError",
         // `System`, and what later versions add.
         _ => "Error",

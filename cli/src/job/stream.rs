@@ -12,6 +12,7 @@ use crate::job::split::Piece;
 use indicatif::HumanCount;
 use pylm_client::blocking::{Client, JobResults, JobSender};
 use pylm_client::{Error, Event, JobOptions, Output as JobOutput};
+use pylm_protocol::codes::REFUSED;
 use std::os::unix::ffi::OsStrExt;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -257,6 +258,10 @@ fn take(next: JobOutput, results: &mut Results, shared: &Shared) -> Result<(), F
             if shared.is_each_file {
                 shared.errors(|errors| errors.forget(number));
             }
+        }
+        // The function is not the client's to call: every other message would be refused as well.
+        Event::Failed { code, text, .. } if *code == *REFUSED && shared.counts.done.load(Relaxed) == 0 => {
+            return Err(Failure::Usage(text.into()));
         }
         Event::Failed { code, text, submitted } => {
             shared.counts.failed.fetch_add(1, Relaxed);

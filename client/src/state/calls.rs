@@ -20,6 +20,8 @@ pub(crate) enum CacheAnswer {
     NoSuchKey,
     /// The reason.
     Refused(String),
+    /// The client's grant does not allow it; which part.
+    NotGranted(String),
 }
 
 /// The calls under way, by number; `W` is whoever waits for the answer.
@@ -73,6 +75,7 @@ impl<W> Calls<W> {
         let answer = match status {
             0 => CacheAnswer::Done(payload),
             1 => CacheAnswer::NoSuchKey,
+            3 => CacheAnswer::NotGranted(String::from_utf8_lossy(&payload).into_owned()),
             _ => CacheAnswer::Refused(String::from_utf8_lossy(&payload).into_owned()),
         };
         Some((waiting, answer))

@@ -12,10 +12,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// The status of an answer: done, no such key, or refused.
+/// The status of an answer: done, no such key, refused, or not granted.
 const DONE: u32 = 0;
 const NO_SUCH_KEY: u32 = 1;
 const REFUSED: u32 = 2;
+const NOT_GRANTED: u32 = 3;
 
 /// One call of a peer.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Router {
 
     fn answer(&mut self, session: SessionKey, call: &Call<'_>, now: Instant) {
         if let Some(refusal) = self.forbidden(session, call) {
-            return self.sessions.answer(session, call.number, REFUSED, refusal.to_string().into());
+            return self.sessions.answer(session, call.number, NOT_GRANTED, refusal.to_string().into());
         }
         let outcome = match &call.request {
             Request::Get => Ok(self.value_for(session, &call.key, now)),
