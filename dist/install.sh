@@ -21,7 +21,9 @@ if [ "$uninstall" = yes ]; then
     [ -f "$prefix/$list" ] || { echo "install.sh: nothing is installed below $prefix" >&2; exit 1; }
     while IFS= read -r file; do rm -f "$prefix/$file"; done < "$prefix/$list"
     rm -f "$prefix/$list"
-    rmdir "$prefix/lib/pylmd/plugins" "$prefix/lib/pylmd" "$prefix/share/doc/pylmd" "$prefix/share/pylmd" 2>/dev/null || true
+    for folder in lib/pylmd share/doc/pylmd share/pylmd; do
+        find "$prefix/$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
     exit 0
 fi
 cd "$here/root"

@@ -27,7 +27,7 @@ def shipped() -> list[str]:
     return sorted(f"lib{name.replace('-', '_')}.so" for name in [*names, "shout"])
 
 
-def stage(programs: Path, notices: Path | None) -> None:
+def stage(programs: Path, notices: Path | None, api: Path | None) -> None:
     """Lays programs and plugins out as pip installs them, without their symbols."""
     scripts, plugins = DATA / "scripts", DATA / "data" / "lib" / "pylmd" / "plugins"
     for folder, names in ((scripts, PROGRAMS), (plugins, shipped())):
@@ -37,6 +37,8 @@ def stage(programs: Path, notices: Path | None) -> None:
             shutil.copymode(programs / name, folder / name)
     if notices:
         shutil.copytree(notices, DATA / "data" / "share" / "doc" / "pylmd")
+    if api:
+        shutil.copytree(api, DATA / "data" / "share" / "pylmd")
 
 
 def main() -> None:
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("--programs", type=Path, required=True, help="the folder with the built programs and plugins")
     parser.add_argument("--out", type=Path, required=True, help="where the wheel goes")
     parser.add_argument("--notices", type=Path, help="a folder with THIRD-PARTY.txt and sbom.cdx.json, to be carried too")
+    parser.add_argument("--api", type=Path, help="a folder with the source of the plugin API, to be carried too")
     parser.add_argument("--profile", default="release", help="cargo's profile for the package's native half")
     parser.add_argument("--auditwheel", default="check", help="skip, check: whether older systems have what the wheel needs")
     options = parser.parse_args()
@@ -53,7 +56,7 @@ def main() -> None:
     where = ["--manifest-path", ROOT / "python" / "Cargo.toml", "--interpreter", sys.executable, "--out", options.out]
     strip = [] if options.profile == "dev" else ["--strip"]
     try:
-        stage(options.programs.resolve(), options.notices)
+        stage(options.programs.resolve(), options.notices, options.api)
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         command = [*maturin, *where, *strip, "--auditwheel", options.auditwheel]
         sys.exit(subprocess.run(command, env=environment).returncode)

@@ -106,3 +106,40 @@ fn what_cannot_be_made_or_built_is_a_sentence() {
         "{told}"
     );
 }
+
+#[test]
+fn an_installed_program_brings_the_source_of_the_api() {
+    let _limit = limit();
+    let desk = Desk::new();
+    let programs = programs(Profile::Debug).program("pylm").parent().unwrap();
+    let target = programs.parent().unwrap().to_str().unwrap();
+    let run = |program: &Path, arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(program);
+        let output =
+            command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    // The programs are those of this build; what is looked at is how they are put together.
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/build");
+    run(&build, &["tarball"], &[("PYLMD_DIST_PROFILE", "dev"), ("CARGO_TARGET_DIR", target)]);
+    let version = env!("CARGO_PKG_VERSION");
+    let archive = format!("{target}/dist/pylmd-{version}-{}-linux.tar.gz", std::env::consts::ARCH);
+    let place = desk.folder.path();
+    run(Path::new("tar"), &["-xf", &archive, "--strip-components=1", "-C", place.to_str().unwrap()], &[]);
+    let (installer, prefix) = (place.join("install.sh"), place.join("prefix"));
+    let prefix = prefix.to_str().unwrap();
+    run(&installer, &["--prefix", prefix], &[]);
+
+    let pylm = place.join("prefix/bin/pylm");
+    let made = desk.run(&pylm, &["plugin", "new", "words"], ".");
+    let told = String::from_utf8(made.stdout).unwrap();
+    assert!(
+        told.contains(&format!("from {}", place.canonicalize().unwrap().join("prefix").display())),
+        "{told}"
+    );
+    desk.cargo(&["check", "--tests"], "words");
+    run(&installer, &["--prefix", prefix, "--uninstall"], &[]);
+    let left: Vec<_> =
+        ["lib/pylmd", "share/pylmd"].map(|folder| place.join("prefix").join(folder).exists()).into();
+    assert_eq!(left, [false, false], "it takes away what it has installed");
+}

@@ -45,10 +45,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Address { .. }
-            | Error::TooLong(_)
-            | Error::NotAdmitted(_)
-            | Error::CacheNotGranted(_) => {
+            Error::Address { .. } | Error::TooLong(_) | Error::NotAdmitted(_) | Error::CacheNotGranted(_) => {
                 Failure::Usage(error.to_string())
             }
             _ => Failure::Running(error.to_string()),

@@ -70,7 +70,9 @@ fn client_options(
     let patience = duration("patience", patience)?;
     let options = match (address, access) {
         (Some(_), Some(_)) => {
-            return Err(PyValueError::new_err("an access file says where its node is: leave the address out"));
+            return Err(PyValueError::new_err(
+                "an access file says where its node is: leave the address out",
+            ));
         }
         (None, Some(file)) => AccessFile::load(&file).map(ClientOptions::with_access),
         (address, None) => ClientOptions::found(address.unwrap_or_else(default_address)),
