@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use pylm_tests::process::Process;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::python::interpreter;
 use pylm_tests::raw::{RawPeer, client_hello};
+use pylm_tests::sealed::{Sealed, connect, pylm};
 use pylm_transport::{Context, CurveKey, Options, Security, SocketKind};
 use rustix::process::Signal;
 use uuid::Uuid;
@@ -32,76 +33,6 @@ const START: Duration = Duration::from_secs(4);
 fn limit() -> Deadline {
     // The first test also builds the programs.
     deadline(Duration::from_secs(900))
-}
-
-/// A node with an encrypted door, and the folder where its keys and those of its peers are.
-struct Sealed {
-    node: Node,
-    folder: tempfile::TempDir,
-}
-
-impl Sealed {
-    fn start(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        let state = state.to_str().unwrap();
-        let node = Node::start(&[&["--listen", "127.0.0.1:0", "--state-dir", state][..], args].concat());
-        Sealed { node, folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn listen(&self) -> String {
-        self.node.ready.field("listen")
-    }
-
-    /// `pylm access …` for this node.
-    #[track_caller]
-    fn access(&self, args: &[&str]) -> String {
-        access(&self.path("state"), args)
-    }
-
-    /// An access file, fresh, with a grant of this name and role.
-    #[track_caller]
-    fn file(&self, name: &str, role: &str, limits: &[&str]) -> PathBuf {
-        let path = self.path(&format!("{name}.toml"));
-        self.access(&[&["new", name, "--role", role, "-o", path.to_str().unwrap()][..], limits].concat());
-        self.wait_until_known(&path);
-        path
-    }
-
-    /// The node reads its grants anew by itself.
-    #[track_caller]
-    fn wait_until_known(&self, path: &Path) {
-        let begun = Instant::now();
-        while connect(path).is_err_and(|error| error.to_string().contains("does not know the key")) {
-            assert!(begun.elapsed() < PATIENCE, "the node does not read its grants");
-        }
-    }
-}
-
-#[track_caller]
-fn access(state: &Path, args: &[&str]) -> String {
-    let args = [&["access"][..], args, &["--state-dir", state.to_str().unwrap()]].concat();
-    let (code, out, err) = pylm(&args);
-    assert_eq!(code, Some(0), "pylm {args:?}: {err}");
-    out
-}
-
-/// `pylm …`, its exit code and what it wrote.
-#[track_caller]
-fn pylm(args: &[&str]) -> (Option<i32>, String, String) {
-    let mut process = Process::plan("pylm", programs(Profile::Debug).program("pylm")).args(args).start();
-    process.close_stdin();
-    let code = process.wait(PATIENCE).code();
-    (code, process.stdout_lines().join("\n"), process.stderr_lines().join("\n"))
-}
-
-fn connect(path: &Path) -> Result<Client, Error> {
-    let access = AccessFile::load(path).unwrap();
-    Client::connect(ClientOptions::with_access(access).patience(PATIENCE))
 }
 
 fn worker(file: &Path, name: &str) -> Process {

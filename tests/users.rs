@@ -16,6 +16,7 @@ use pylm_client::ClientOptions;
 use pylm_client::blocking::Client;
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::http::request;
+use pylm_tests::machine::Machine;
 use pylm_tests::node::Node;
 use pylm_tests::process::{Plan, Process};
 use pylm_tests::programs::{Profile, programs};
@@ -251,6 +252,30 @@ fn plain_sockets_are_on_loopback_or_a_sentence_says_what_to_do() {
     node.process.wait_for_line("pylm's sockets are open to whoever reaches this host", PATIENCE);
     let db = node.db.trim_start_matches("tcp://").parse::<SocketAddr>().unwrap();
     assert_eq!(as_other(|| speak(db, GREETING)), 0, "loopback is the own user's all the same");
+    node.end(PATIENCE);
+}
+
+#[test]
+fn where_pylms_sockets_are_open_native_peers_of_other_machines_are_refused() {
+    let _limit = limit();
+    let Some(machine) = Machine::new() else { return };
+    let open = ["--pylm", "0.0.0.0", "--advertise", "127.0.0.1", "--inline", "--plugin", "testing"];
+    let node = Node::start_on_host("0.0.0.0", &open);
+    let programs = programs(Profile::Debug);
+    let peer = |program: &str, args: &[&str]| {
+        let plan = machine.plan(program, programs.program(program));
+        outcome(plan.args(args).args(["--db", &machine.reach(&node.db)]))
+    };
+    for (program, args) in [
+        ("pylm", &["job", "server.echo", "/dev/null"][..]),
+        ("pylm", &["cache", "get", "name"]),
+        ("pylm-worker", &["--plugin", "testing"]),
+    ] {
+        let (code, said, _) = peer(program, args);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("--listen") && said.contains("pylm access new"), "{said}");
+    }
+    assert_eq!(node.client().eval("server.echo", "x").unwrap(), ["x"]);
     node.end(PATIENCE);
 }
 

@@ -9,7 +9,8 @@ use pylm_client::blocking::Client;
 use pylm_client::{Event, JobOptions};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::machine::{End, Machine};
-use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::node::WorkerHost;
+use pylm_tests::sealed::Sealed;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// After so much silence a peer is given up.
@@ -67,9 +68,11 @@ impl Job {
 fn vanish_and_come_back(end: End, outage: Duration) {
     let _limit = limit();
     let Some(machine) = Machine::new() else { return };
-    let node = Node::start_for_machines(&["--function-wait", "60"]);
+    let sealed = Sealed::start_for_machines(&[]);
+    let file = sealed.file_on(&machine, "far", "host");
+    let node = sealed.node;
     let slots = ["--slots", "2"];
-    let mut far = WorkerHost::start_on(&machine, &machine.reach(&node.db), &["testing"], "far", &slots);
+    let mut far = WorkerHost::start_on(&machine, &file, &["testing"], "far", &slots);
     let near = WorkerHost::start(&node.db, &["testing"], "near", &slots);
     let client = node.client();
 

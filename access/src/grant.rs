@@ -79,6 +79,11 @@ pub enum GrantError {
         /// When.
         date: Date,
     },
+    /// It came over another machine's connection to a door that is not encrypted.
+    #[error(
+        "native peers of other machines come in at the encrypted door alone: start the node with --listen, and give this peer an access file (`pylm access new`); on the node's own machine, connect over loopback"
+    )]
+    Unencrypted,
     /// The node has no grant for the key any more.
     #[error("the node has no grant for this key any more; at the node, `pylm access new` makes one")]
     Gone,

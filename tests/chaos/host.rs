@@ -1,5 +1,6 @@
 //! A worker host that the suite has started: how it is struck, and how it comes back.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pylm_tests::machine::Machine;
@@ -20,17 +21,27 @@ const END: Duration = Duration::from_secs(10);
 pub struct Host<'a> {
     stage: &'a Stage,
     name: String,
-    db: String,
+    /// What says where its node is, and with what it comes in.
+    node: [String; 2],
     /// Where it runs, if not here.
     machine: Option<&'a Machine>,
     current: Option<Logged>,
 }
 
 impl<'a> Host<'a> {
-    /// Starts it, on that machine if there is one, for the node at `db`. Whether it finds the node is its own matter.
-    pub fn start(stage: &'a Stage, number: usize, db: &str, machine: Option<&'a Machine>) -> Self {
-        let db = machine.map_or_else(|| db.to_owned(), |machine| machine.reach(db));
-        let mut host = Self { stage, name: format!("host-{number}"), db, machine, current: None };
+    /// Starts it for the node at `db`. Whether it finds the node is its own matter.
+    pub fn start(stage: &'a Stage, number: usize, db: &str) -> Self {
+        Self::start_at(stage, number, ["--db", db], None)
+    }
+
+    /// Starts it on a machine, for the node with this encrypted door, where it has a grant already.
+    pub fn start_on(stage: &'a Stage, number: usize, file: &Path, machine: &'a Machine) -> Self {
+        Self::start_at(stage, number, ["--access", &file.to_string_lossy()], Some(machine))
+    }
+
+    fn start_at(stage: &'a Stage, number: usize, node: [&str; 2], machine: Option<&'a Machine>) -> Self {
+        let (name, node) = (format!("host-{number}"), node.map(str::to_owned));
+        let mut host = Self { stage, name, node, machine, current: None };
         host.rise();
         host
     }
@@ -41,9 +52,8 @@ impl<'a> Host<'a> {
             Some(machine) => machine.plan(&self.name, program),
             None => Process::plan(&self.name, program),
         };
-        let process = plan
-            .args(["--db", &*self.db, "--name", &self.name, "--plugin", "testing", "--slots", "4"])
-            .start();
+        let process =
+            plan.args(&self.node).args(["--name", &self.name, "--plugin", "testing", "--slots", "4"]).start();
         self.current = Some(Logged::new(self.stage, &self.name, process));
     }
 

@@ -26,9 +26,7 @@ const FULL: Rlimit = Rlimit { current: Some(4_096), maximum: None };
 
 /// Where a node listens, over all of its lives.
 pub struct Addresses {
-    addresses: [String; 5],
-    /// The first one is bound to every address, so that machines reach it.
-    for_machines: bool,
+    addresses: [String; 6],
 }
 
 const FLAGS: [&str; 5] = ["--db", "--pull", "--pub", "--worker-pull", "--worker-push"];
@@ -36,7 +34,7 @@ const FLAGS: [&str; 5] = ["--db", "--pull", "--pub", "--worker-pull", "--worker-
 impl Addresses {
     /// Free ports below those that the system gives to connections: otherwise, while the node is away, a peer that tries again
     /// and again is sooner or later given the very port that it tries, and connects to itself.
-    pub fn new(for_machines: bool) -> Self {
+    pub fn new() -> Self {
         let mut number = u64::from(std::process::id());
         let addresses = std::array::from_fn(|_| {
             loop {
@@ -48,19 +46,18 @@ impl Addresses {
                 }
             }
         });
-        Self { addresses, for_machines }
+        Self { addresses }
     }
 
     /// The flags that tell them to a node, ours or pylm's.
     pub fn flags(&self) -> Vec<String> {
         let pairs = FLAGS.iter().zip(&self.addresses);
-        let mut flags: Vec<_> =
-            pairs.flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect();
-        if self.for_machines {
-            flags[1] = flags[1].replace("127.0.0.1", "0.0.0.0");
-            flags.extend(["--pylm", "0.0.0.0", "--advertise", "127.0.0.1"].map(str::to_owned));
-        }
-        flags
+        pairs.flat_map(|(flag, address)| [(*flag).to_owned(), address.clone()]).collect()
+    }
+
+    /// The address of the encrypted door, which other machines reach.
+    pub fn door(&self) -> &str {
+        &self.addresses[5]
     }
 
     /// The address for native peers.
@@ -81,6 +78,11 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// Where its keys and grants are.
+    pub fn state(stage: &Stage) -> PathBuf {
+        stage.folder.join("state")
+    }
+
     /// Starts it, and waits until it is ready.
     pub fn start(stage: &'a Stage, addresses: &'a Addresses, id: &'a AtomicI32) -> Self {
         let mut node = Self { stage, addresses, id, current: None, former: Vec::new() };
@@ -97,6 +99,8 @@ impl<'a> Node<'a> {
         let program = programs(self.stage.profile).program("pylmd");
         let mut process = Process::plan("node", program)
             .args(self.addresses.flags())
+            .args(["--listen", &self.addresses.door().replace("tcp://127.0.0.1", "0.0.0.0")])
+            .args(["--state-dir".as_ref(), Self::state(self.stage).as_os_str()])
             .args(["--plugin", "testing", "--workers", &LOCALS.to_string()])
             .args(["--journal".as_ref(), Self::journal(self.stage).as_os_str()])
             .args(["--drain-limit", &DRAIN.to_string()])

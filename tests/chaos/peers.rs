@@ -68,7 +68,7 @@ pub struct Outcome {
 
 /// Does the run of a seed.
 pub fn run(stage: &Stage, system: System, seed: u64, length: Duration) -> Outcome {
-    let addresses = Addresses::new(false);
+    let addresses = Addresses::new();
     let place = Place { stage, system, addresses: &addresses, length };
     let plan = Plan::new(seed, length, CAST);
     stage.tell(format_args!("seed {seed}, {system:?}, {length:?}"));

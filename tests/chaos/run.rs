@@ -11,6 +11,7 @@ use pylm_tests::chaos::{Poison, Report};
 use pylm_tests::machine::Machine;
 use pylm_tests::programs::{Profile, programs};
 use pylm_tests::proxy::{Passage, Proxy};
+use pylm_tests::sealed::access;
 use serde_json::Value;
 
 use crate::client::{Client, Task};
@@ -52,7 +53,13 @@ pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report
     };
     let plan = Plan::new(seed, length, cast);
     stage.tell(format_args!("seed {seed}, {load:?}, {length:?}, {:?}", stage.profile));
-    let addresses = Addresses::new(machine.is_some());
+    let addresses = Addresses::new();
+    // Of another machine, a host comes in at the encrypted door.
+    let file = stage.folder.join("far.toml");
+    if let Some(machine) = &machine {
+        let (door, file) = (machine.reach(addresses.door()), file.to_string_lossy());
+        access(&Node::state(stage), &["new", "far", "--role", "host", "--address", &door, "-o", &file]);
+    }
     let node_id = AtomicI32::new(0);
     let mut node = Node::start(stage, &addresses, &node_id);
     let proxies: Vec<_> = (0..cast.links).map(|_| Proxy::before(addresses.db())).collect();
@@ -60,9 +67,11 @@ pub fn run(stage: &Stage, seed: u64, length: Duration, load: Load) -> Vec<Report
         true => &*proxies[PROXIED[..kind].iter().sum::<usize>() + number].address,
         false => addresses.db(),
     };
-    let machine_of = |number| machine.as_ref().filter(|_| number == HOSTS - 1);
-    let mut hosts: Vec<_> =
-        (0..HOSTS).map(|number| Host::start(stage, number, db_for(0, number), machine_of(number))).collect();
+    let host = |number| match &machine {
+        Some(machine) if number == HOSTS - 1 => Host::start_on(stage, number, &file, machine),
+        _ => Host::start(stage, number, db_for(0, number)),
+    };
+    let mut hosts: Vec<_> = (0..HOSTS).map(host).collect();
     let client = |name: String, number: usize, db: &str| {
         let owner = seed.wrapping_mul(1 << 20) + 1_000 * (number as u64 + 1);
         Client::start(stage, name, owner, db, task(load, number, length))

@@ -25,6 +25,7 @@ pub mod pylm;
 pub mod python;
 pub mod raw;
 pub mod ready;
+pub mod sealed;
 pub mod skip;
 pub mod waiting;
 pub mod web;

@@ -69,18 +69,6 @@ impl Node {
         Self::start_at(Profile::Debug, &SOCKETS.map(|flag| [flag, &*any]).concat(), args)
     }
 
-    /// As [`Node::start`]; its `db` is bound to every address, so that a [`Machine`] reaches it.
-    ///
-    /// # Panics
-    /// Where it does not get ready.
-    #[must_use]
-    #[track_caller]
-    pub fn start_for_machines(args: &[&str]) -> Self {
-        let addresses = ["--pull", "--pub", "--worker-pull", "--worker-push"].map(|flag| [flag, ANY_PORT]);
-        let db = ["--pylm", "0.0.0.0", "--db", "tcp://0.0.0.0:0", "--advertise", "127.0.0.1"];
-        Self::start_at(Profile::Debug, &[&addresses.concat()[..], &db].concat(), args)
-    }
-
     /// A node at the addresses that `self` has, for tests that start it again after its end.
     ///
     /// # Panics
@@ -193,23 +181,24 @@ impl WorkerHost {
     #[must_use]
     #[track_caller]
     pub fn start_as(profile: Profile, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
-        Self::start_plan(Process::plan(name, program(profile)), db, plugins, name, args)
+        Self::start_plan(Process::plan(name, program(profile)).args(["--db", db]), plugins, name, args)
     }
 
-    /// As [`WorkerHost::start`], on another machine; see [`Machine::reach`] for the `db`.
+    /// As [`WorkerHost::start`], on another machine, with an access file.
     ///
     /// # Panics
     /// Where it does not get ready.
     #[must_use]
     #[track_caller]
-    pub fn start_on(machine: &Machine, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
-        Self::start_plan(machine.plan(name, program(Profile::Debug)), db, plugins, name, args)
+    pub fn start_on(machine: &Machine, access: &Path, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+        let plan = machine.plan(name, program(Profile::Debug)).arg("--access").arg(access);
+        Self::start_plan(plan, plugins, name, args)
     }
 
     #[track_caller]
-    fn start_plan(plan: Plan, db: &str, plugins: &[&str], name: &str, args: &[&str]) -> Self {
+    fn start_plan(plan: Plan, plugins: &[&str], name: &str, args: &[&str]) -> Self {
         let mut process = plan
-            .args(["--db", db, "--name", name])
+            .args(["--name", name])
             .args(plugins.iter().flat_map(|plugin| ["--plugin", plugin]))
             .args(args)
             .start();

@@ -78,7 +78,11 @@ impl Router {
     /// The first batch of a connection.
     fn receive_first(&mut self, route: (Door, &[u8]), batch: Frame, attachments: &[Bytes], now: Instant) {
         let connection = batch.connection();
-        let permit = self.permit_of(route.0, &batch);
+        let is_elsewhere = address_of(&batch).is_some_and(|address| !address.to_canonical().is_loopback());
+        let permit = match route.0 {
+            Door::Plain if is_elsewhere => Err(GrantError::Unencrypted),
+            door => self.permit_of(door, &batch),
+        };
         self.hear_stranger(&batch, batch.len());
         let Err(violation) = self.greet(route, (connection, permit), &batch.into_bytes(), attachments, now)
         else {
