@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,9 @@ use pylm_tests::programs::{Profile, programs};
 use pylm_tests::raw::RawPeer;
 use pylm_tests::ready::Ready;
 use pylm_tests::waiting::wait_until;
-use pylm_transport::{Context, Frame};
+use pylm_tests::zmtp::{greet, is_cut};
+use pylm_transport::{Context, Frame, Options, SocketKind};
+use serde_json::Value;
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +40,7 @@ fn open(job: u32, identity: Uuid) -> Record<'static> {
 }
 
 /// A job of this function, of which so many results, and bytes of them, may come unasked.
-fn open_with(job: u32, identity: Uuid, function: &'static str, window: u64) -> Record<'static> {
+fn open_with(job: u32, identity: Uuid, function: &str, window: u64) -> Record<'_> {
     Record::Open {
         job,
         identity,
@@ -197,6 +199,7 @@ fn a_job_is_opened_once_in_a_session_and_each_under_a_number_of_its_own() {
 #[test]
 fn a_client_that_heeds_no_window_is_reset() {
     let _limit = limit();
+    // All of it stays under way.
     let node = Node::start(&["--function-wait", "600"]);
     let context = Context::new().unwrap();
     // Twice the window is what a client may be mistaken by, in messages or in bytes.
@@ -343,6 +346,152 @@ fn who_says_no_greeting_is_gone_after_a_few_seconds() {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{address}: {error}");
         }
     }
+}
+
+/// Numbers of a status.
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn a_pylm_client_that_takes_no_results_is_not_read_any_more_and_none_is_made() {
+    let _limit = limit();
+    let context = Context::new().unwrap();
+    // So many messages, and bytes, are more than may wait for it and be under way; and what may wait, with what hosts had when that was
+    // reached.
+    for (count, size, [most, most_bytes]) in
+        [(20_000, 10, [4_096 + 4_096, u64::MAX]), (200, 1_000_000, [u64::MAX, (16 + 64) << 20])]
+    {
+        let node = Node::start(&["--inline", "--plugin", "testing"]);
+        let options = Options { send_high_water_mark: 20_000, ..Options::default() };
+        let push = context.socket(SocketKind::Push, &options).unwrap();
+        push.connect(&node.pull).unwrap();
+        let payload = vec![b'x'; size];
+        let message = PalmMessage {
+            client: "deaf",
+            pipeline: "1",
+            function: "server.echo",
+            payload: &payload,
+            ..PalmMessage::default()
+        };
+        let message = message.encode();
+        // What the node does not read waits here.
+        (0..count).for_each(|_| push.send(&mut vec![Frame::copy_from(&message)]).unwrap());
+        let mut moves = u64::MAX;
+        wait_until("its job is held back, and nothing moves", || {
+            let status = node.status();
+            let now = number(&status["moves"]);
+            status["jobs"][0]["held"] == true && std::mem::replace(&mut moves, now) == now
+        });
+        let status = node.status();
+        let outputs = number(&status["jobs"][0]["outputs"]);
+        assert!(outputs <= most && outputs * size as u64 <= most_bytes, "{outputs} results wait");
+        assert!(number(&status["counts"]["accepted"]) < count, "all of them were read");
+        assert_eq!(node.client().eval("server.echo", "x").unwrap(), ["x"]);
+    }
+}
+
+#[test]
+fn a_subscription_that_is_too_long_ends_its_connection() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let [mut fits, mut too_long] = [255_u16, 256].map(|topic| {
+        let mut stream = greet(&node.publish, "SUB");
+        let body = [&[1][..], &vec![b'x'; topic.into()]].concat();
+        stream.write_all(&[&[2][..], &(body.len() as u64).to_be_bytes(), &body].concat()).unwrap();
+        stream
+    });
+    wait_until("the connection is cut", || is_cut(&mut too_long));
+    assert!(!is_cut(&mut fits), "a topic of 255 bytes is allowed");
+}
+
+#[test]
+fn a_node_takes_no_more_of_an_earlier_one_than_it_may() {
+    let _limit = limit();
+    for (count, size, [most, most_bytes]) in
+        [(4_000, 10, [1_024, u64::MAX]), (120, 1_000_000, [120, (64 << 20) + 1_000_000])]
+    {
+        let first = Node::start(&["--name", "first", "--pipelined", "--inline", "--plugin", "testing"]);
+        let from = format!("first={}", first.db);
+        // What nobody does there stays there.
+        let second = Node::start(&["--name", "second", "--from", &from, "--function-wait", "600"]);
+        second.process.wait_for_line("follows a node", PATIENCE);
+        let client = first.client();
+        let jobs: Vec<_> =
+            (0..2).map(|_| client.job("first.echo second.missing", JobOptions::new())).collect();
+        for ((sender, _), _) in jobs.iter().cycle().zip(0..count) {
+            sender.send(vec![b'x'; size]).unwrap();
+        }
+        let mut last = Value::Null;
+        wait_until("all are at the follower, or wait", || {
+            let mut status = first.status();
+            let waiting = number(&status["waiting"]);
+            let hosts = status["hosts"].take();
+            let follower = hosts.as_array().unwrap().iter().find(|host| host["kind"] == "follower");
+            last = follower.cloned().unwrap_or_default();
+            last["leases"].as_u64().is_some_and(|leases| leases > 0 && leases + waiting == count)
+        });
+        assert!(number(&last["leases"]) <= most && number(&last["bytes"]) <= most_bytes, "{last}");
+        assert!(number(&last["leases"]) < count, "{last}");
+    }
+}
+
+/// A host of these functions.
+fn offer(functions: &[String]) -> Record<'_> {
+    Record::Hello {
+        minor: pylm_protocol::MINOR,
+        role: pylm_protocol::Role::Host,
+        peer: Uuid::new_v4(),
+        name: "host",
+        software: "test",
+        max_message: 0,
+        functions: functions.iter().map(|name| FunctionOffer::function(name)).collect(),
+        limit: 1,
+        limit_bytes: 1,
+        connection: 0,
+    }
+}
+
+#[test]
+fn a_snapshot_lists_a_thousand_of_each_and_says_how_many_more_there_are() {
+    const MORE: usize = 1_100;
+    let _limit = limit();
+    pylm_transport::raise_file_limit().unwrap();
+    // What nobody offers is waited for.
+    let node = Node::start(&["--function-wait", "600"]);
+    let contexts = [Context::new().unwrap(), Context::new().unwrap()];
+    let names: Vec<String> = (0..MORE).map(|number| format!("function{number}")).collect();
+    // None of them is to be lost meanwhile.
+    let patient = Record::Heartbeat { patience: 3_600_000 };
+    let _hosts: Vec<_> = (0..MORE)
+        .map(|number| {
+            let peer = RawPeer::connect(&contexts[number % 2], &node.db);
+            peer.say(&[offer(if number == 0 { &names } else { &[] }), patient.clone()]);
+            peer
+        })
+        .collect();
+    let calls: Vec<String> = names.iter().map(|name| format!("server.un{name}")).collect();
+    let client = raw(&contexts[0], &node);
+    client.say(&[patient]);
+    for (job, call) in (0..).zip(&calls) {
+        let payload = Payload("x".into());
+        client.say(&[
+            open_with(job, Uuid::new_v4(), call, 1),
+            Record::Submit { job, number: 0, cache: "", payload },
+        ]);
+    }
+    let more = (MORE - 1_000) as u64;
+    wait_until("all of them are there", || {
+        let left_off = node.status()["left_off"].take();
+        ["jobs", "hosts", "unoffered"].iter().all(|listed| left_off[listed] == more)
+    });
+    let status = node.status();
+    for listed in ["jobs", "hosts", "unoffered"] {
+        assert_eq!(status[listed].as_array().unwrap().len(), 1_000, "{listed}");
+    }
+    let hosts = status["hosts"].as_array().unwrap();
+    let functions = hosts.iter().find(|host| host["functions_left_off"] == more);
+    assert_eq!(functions.unwrap()["functions"].as_array().unwrap().len(), 1_000);
 }
 
 /// Seconds of processor time that a process has used.

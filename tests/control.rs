@@ -41,6 +41,7 @@ fn wait_for_health(node: &Node, status: u16) -> String {
 #[test]
 fn health_goes_bad_for_a_job_that_nobody_takes_though_others_move_and_well_again() {
     let _limit = limit();
+    // What nobody takes waits until it is asked for.
     let node = node(&["--function-wait", "600", "--stuck-after", "1"]);
     let _host = host(&node, "host");
     assert_eq!((node.page("/health").status, node.page("/ready").status), (200, 200));

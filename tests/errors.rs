@@ -119,8 +119,7 @@ fn a_message_that_kills_its_host_is_tried_again_and_the_attempts_are_counted() {
 #[test]
 fn a_message_that_kills_every_host_is_lost_alone() {
     let _limit = limit();
-    // The only host is away again and again, so functions may be offered by nobody for some seconds.
-    let node = Node::start(&["--function-wait", "60"]);
+    let node = Node::start(&[]);
     let host = WorkerHost::start(&node.db, &["testing"], "host", &[]);
     let client = node.client();
     let neighbour = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 4_000) };

@@ -252,6 +252,9 @@ fn who_follows_in_pylms_way_and_reads_late_gets_every_result_once() {
         now.as_u64() > Some(0) && std::mem::replace(&mut before, now.clone()) == now
     });
     assert!(!ended.is_finished(), "what nobody has read counts as sent");
+    let hosts = first.node.status()["hosts"].take();
+    let follower_has = hosts.as_array().unwrap().iter().find(|host| host["kind"] == "subscribers").unwrap();
+    assert_eq!(follower_has["leases"], 256, "the others wait in their lane");
     let (mut frames, mut seen) = (Frames::new(), BTreeSet::new());
     while seen.len() < COUNT {
         assert!(follower.wait_readable(Some(PATIENCE)).unwrap(), "{} results, and no more", seen.len());

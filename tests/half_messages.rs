@@ -2,39 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use pylm_tests::address;
+use pylm_protocol::{BatchWriter, Record};
 use pylm_tests::deadline::deadline;
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::pylm;
+use pylm_tests::raw::client_hello;
 use pylm_tests::waiting::wait_until;
+use pylm_tests::zmtp::{greet, is_cut};
+use uuid::Uuid;
 
 /// So large that the C library gives the memory of each back by itself, whatever else stays.
 const MOST: usize = 40_000_000;
-
-/// Greets as ZMTP 3.0 has it, without security, as a socket of this kind.
-fn greet(address: &str, kind: &str) -> TcpStream {
-    let mut stream = address::connect(address);
-    let mut greeting = vec![0; 64];
-    greeting[0] = 0xff;
-    greeting[8] = 1;
-    greeting[9] = 0x7f;
-    greeting[10] = 3;
-    greeting[12..16].copy_from_slice(b"NULL");
-    stream.write_all(&greeting).unwrap();
-    stream.read_exact(&mut greeting).unwrap();
-    let ready =
-        [&b"\x05READY\x0bSocket-Type"[..], &(kind.len() as u32).to_be_bytes(), kind.as_bytes()].concat();
-    stream.write_all(&[&[4, ready.len() as u8][..], &ready].concat()).unwrap();
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).unwrap();
-    let mut theirs = vec![0; head[1].into()];
-    stream.read_exact(&mut theirs).unwrap();
-    stream
-}
 
 /// Sends the beginning of a frame of so many bytes; whether all of it was taken.
 fn send_half(stream: &mut TcpStream, size: usize, bytes: usize) -> bool {
@@ -42,12 +24,15 @@ fn send_half(stream: &mut TcpStream, size: usize, bytes: usize) -> bool {
     stream.write_all(&[head, vec![7; bytes]].concat()).is_ok()
 }
 
-fn is_cut(stream: &mut TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    match stream.read(&mut [0; 64]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
-    }
+/// A native client that asks not to be heard for an hour.
+fn native(address: &str) -> TcpStream {
+    let mut stream = greet(address, "DEALER");
+    let mut batch = BatchWriter::new();
+    batch.push(&client_hello(Uuid::new_v4(), 0));
+    batch.push(&Record::Heartbeat { patience: 3_600_000 });
+    let batch = batch.take().0;
+    stream.write_all(&[&[0, batch.len() as u8][..], &batch].concat()).unwrap();
+    stream
 }
 
 #[test]
@@ -82,6 +67,25 @@ fn what_is_half_there_is_bounded_together_and_ends() {
     wait_until("what stays half there is cut", || is_cut(&mut little));
     assert!(begun.elapsed() > Duration::from_secs(9), "it had time to come whole");
     assert!(!is_cut(&mut silent), "who has sent nothing may stay");
+}
+
+#[test]
+fn what_native_peers_leave_half_there_behind_their_hello_is_bounded_together_too() {
+    let _limit = deadline(Duration::from_secs(900));
+    // 32 frames of 3 MB may be there.
+    let (node, size) = (Node::start(&["--max-message", "2000000"]), 3_000_000);
+    let client = node.client();
+    let mut little = native(&node.db);
+    assert!(send_half(&mut little, size, 100_000));
+    let mut crowd: Vec<_> = (0..48).map(|_| native(&node.db)).collect();
+    for stream in &mut crowd {
+        let _ = send_half(stream, size, size - 100_000);
+    }
+    let mut cut = || crowd.iter_mut().filter_map(|stream| is_cut(stream).then_some(())).count();
+    wait_until("those that are too much are cut", || cut() >= 14);
+    client.cache().set("key", vec![7; 2_000_000]).unwrap();
+    assert!((14..18).contains(&cut()), "{} are cut", cut());
+    assert!(!is_cut(&mut little), "it is the least of them");
 }
 
 #[test]

@@ -8,6 +8,8 @@ use pylm_client::{Bytes, Error, Event, JobOptions, codes};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
 use pylm_tests::programs::Profile;
+use pylm_tests::waiting::wait_until;
+use serde_json::Value;
 
 const END: Duration = Duration::from_secs(40);
 const MILLION: usize = 1_000_000;
@@ -70,6 +72,59 @@ fn a_million_parts_wait_for_a_slow_reader_in_bounded_memory() {
     assert_eq!(count, MILLION);
     assert!(largest < 200 << 20, "the node held {largest} bytes");
     assert_eq!(node.end(END).done, 1);
+}
+
+#[test]
+fn results_that_wait_for_a_hook_are_bounded_and_all_of_them_come() {
+    let _limit = limit();
+    let (node, _hosts) = node(Profile::Debug, &["parts"]);
+    let client = node.client();
+    let gather = || {
+        node.status()["queues"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|queue| queue["name"] == "gather")
+            .cloned()
+            .unwrap()
+    };
+    let large = Bytes::from(vec![b'x'; 1_000_000]);
+    // The most that may wait, beside what hosts had when it was reached.
+    for (messages, [most, most_bytes]) in [
+        (vec![Bytes::from("30000")], [8_192 + 2_048, u64::MAX]),
+        (vec![large; 50], [8_192, (64 << 20) + (48 << 20)]),
+    ] {
+        let file = node.process.folder().join(format!("go on {}", messages.len()));
+        let (first, _first_results) = client.job("server.echo", JobOptions::new());
+        first.send(format!("wait for {}", file.display())).unwrap();
+        wait_until("the hook is at work", || gather()["messages"] == 1);
+        // The windows of several jobs, so that no bound but this one is reached.
+        let counts: Vec<_> = (0..4)
+            .map(|_| {
+                let (sender, results) = client.job("server.echo", JobOptions::new());
+                for message in &messages {
+                    sender.send(message.clone()).unwrap();
+                }
+                sender.finish();
+                thread::spawn(move || results.filter(|output| !output.as_ref().unwrap().is_end()).count())
+            })
+            .collect();
+        let mut before = Value::Null;
+        wait_until("nothing moves any more", || {
+            let now = gather();
+            let is_much = now["messages"].as_u64() >= Some(8_192) || now["bytes"].as_u64() >= Some(64 << 20);
+            is_much && std::mem::replace(&mut before, now.clone()) == now
+        });
+        assert!(
+            before["messages"].as_u64() <= Some(most) && before["bytes"].as_u64() <= Some(most_bytes),
+            "{before}"
+        );
+        std::fs::write(file, "").unwrap();
+        let expected = if messages.len() == 1 { 30_000 } else { messages.len() };
+        for count in counts {
+            assert_eq!(count.join().unwrap(), expected);
+        }
+    }
 }
 
 #[test]

@@ -194,10 +194,10 @@ fn whatever_a_function_changes_for_its_process_the_programs_go_on_and_end_as_the
             assert_eq!(client.eval("server.echo", message).unwrap(), [message]);
         }
         if flags == ["--inline"] {
-            let told = "a plugin has changed how this process takes signals, which was put back";
-            node.process.wait_for_line(told, PATIENCE);
-            let told = "a plugin has changed the limit of open files, which was put back";
-            node.process.wait_for_line(told, PATIENCE);
+            for what in ["how this process takes signals", "the limit of open files", "the umask"] {
+                let told = format!("a plugin has changed {what}, which was put back");
+                node.process.wait_for_line(&told, PATIENCE);
+            }
         } else {
             kill_children(&node.process);
             node.process.wait_for_line("has ended, and is started again", PATIENCE);

@@ -238,7 +238,7 @@ fn the_only_web_worker_may_be_away_for_a_while() {
     let _limit = limit();
     let address = free();
     let mut worker = WebWorker::start_at(&address, &["testing"], "web", &[]);
-    let node = node(&[&worker.url], &["--function-wait", "60"]);
+    let node = node(&[&worker.url], &[]);
     let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 5_000) };
     let job = job.start(&node.db);
     for results in [500, 2_000] {
@@ -297,7 +297,7 @@ fn what_no_web_worker_can_take_goes_to_a_pylm_worker() {
 fn a_message_that_ends_its_web_worker_each_time_ends_too() {
     let _limit = limit();
     let worker = WebWorker::start_at(&free(), &["testing"], "web", &["--slots", "2"]);
-    let node = node(&[&worker.url], &["--function-wait", "60"]);
+    let node = node(&[&worker.url], &[]);
     let client = node.client();
     let file = worker.process.folder().join("crashes");
     let poison = format!("1000 {}", file.display());

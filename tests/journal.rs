@@ -52,8 +52,8 @@ impl Folder {
         node.start_again(Profile::Debug, &self.flags())
     }
 
-    fn flags(&self) -> [&str; 4] {
-        ["--journal", self.path().to_str().unwrap(), "--function-wait", "60"]
+    fn flags(&self) -> [&str; 2] {
+        ["--journal", self.path().to_str().unwrap()]
     }
 
     fn segments(&self) -> Vec<PathBuf> {

@@ -315,7 +315,7 @@ fn a_local_worker_host_that_is_killed_is_started_again() {
 fn a_stuck_or_dead_child_of_a_worker_host_is_replaced() {
     let _limit = limit();
     // The only host is away for as long as a stuck child may be silent.
-    let node = Node::start(&["--function-wait", "60"]);
+    let node = Node::start(&[]);
     let host = host(&node.db, "host");
     let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 3_000) };
     let job = job.start(&node.db);

@@ -56,6 +56,7 @@ fn sums_come_out_and_an_idle_node_is_healthy() {
 #[test]
 fn a_job_that_nobody_takes_is_explained_and_makes_the_check_fail() {
     let _limit = limit();
+    // What nobody takes waits until it is asked for.
     let node = Node::start(&["--function-wait", "600"]);
     let client = node.client();
     let (sender, _results) = client.job("server.missing", JobOptions::new());

@@ -34,7 +34,7 @@ fn a_node_with_a_journal_and_its_hosts_are_replaced_in_turn_and_nothing_is_lost(
     let _limit = limit();
     let folder = tempfile::tempdir().unwrap();
     // So little time to drain that a node ends with messages under way, for the next one to go on with.
-    let args = ["--journal", folder.path().to_str().unwrap(), "--drain-limit", "1", "--function-wait", "60"];
+    let args = ["--journal", folder.path().to_str().unwrap(), "--drain-limit", "1"];
     let mut node = Node::start(&args);
     let mut hosts = [host(&node, "first-1"), host(&node, "first-2")];
     let jobs = [1, 2].map(|owner| {
@@ -63,7 +63,7 @@ fn a_node_with_a_journal_and_its_hosts_are_replaced_in_turn_and_nothing_is_lost(
 #[test]
 fn a_node_without_a_journal_is_replaced_and_clients_send_again_what_has_not_ended() {
     let _limit = limit();
-    let args = ["--drain-limit", "1", "--function-wait", "60"];
+    let args = ["--drain-limit", "1"];
     let node = Node::start(&args);
     let old = host(&node, "old");
     let job = CheckedJob { function: "server.slow_echo".to_owned(), ..CheckedJob::new(1, 6_000) };

@@ -59,7 +59,9 @@ pub(crate) fn say(what: impl fmt::Display) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Writes all of it to standard output.
+/// Writes all of it to standard output. One that was closed when the program was started (`>&-`) cannot be told from one that was thrown
+/// away: before `main`, Rust opens `/dev/null` in its place, for reading and writing, as other programs open it for their children (Python's
+/// `subprocess.DEVNULL`). So that nothing was written is no mishap there.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     // What stays in a buffer would be written at the end of the program, where nobody looks whether it can be.

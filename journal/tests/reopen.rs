@@ -331,3 +331,21 @@ fn an_end_whose_results_were_damaged_becomes_a_failure() {
     let again = Recovered::read(folder.path()).unwrap();
     assert_eq!(&again.jobs[&identity(0)].outputs, outputs, "it stays so, also when the damage is gone");
 }
+
+#[test]
+fn what_waits_for_the_disk_is_told_to_be_too_much_until_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { queue_bytes: 100_000, ..options() };
+    let (mut opened, _) = Opened::new(folder.path(), &options);
+    opened.journal.append(vec![job()]);
+    // The disk may be as fast as this thread for a while.
+    let mut next = 0;
+    while !opened.journal.is_full() {
+        opened.journal.append((next..next + 1_000).map(accepted).collect());
+        next += 1_000;
+    }
+    assert_eq!(opened.journal.trouble(), None);
+    opened.wait_until("it is there", |journal| !journal.is_full());
+    assert!(opened.journal.status().queued_bytes < 100_000);
+    opened.journal.close().unwrap();
+}

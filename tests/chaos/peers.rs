@@ -134,7 +134,7 @@ impl Place<'_> {
                 Process::plan("node", program)
                     .args(self.addresses.flags())
                     .args(["--journal".as_ref(), self.stage.folder.join("journal").as_os_str()])
-                    .args(["--function-wait", "60", "--drain-limit", "5"])
+                    .args(["--drain-limit", "5"])
                     .start()
             }
             (Target::Node, System::Pylm) => {

@@ -29,3 +29,4 @@ pub mod sealed;
 pub mod skip;
 pub mod waiting;
 pub mod web;
+pub mod zmtp;

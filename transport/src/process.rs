@@ -4,21 +4,22 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::OnceLock;
 
 /// Whoever started this process, it hears its signals and the ends of its children, and can use the files that it makes: no signal
 /// is blocked, SIGTERM and SIGCHLD are not ignored, and the umask leaves the owner everything. SIGINT and SIGHUP stay ignored where
 /// they were: so a shell lets a program go on in the background, and `nohup` after it.
 ///
-/// Call it first, and again when foreign code has run on the main thread, before other threads inherit what that left.
+/// Call it first, and again when foreign code has run on the main thread, before other threads inherit what that left; the umask is then
+/// that of the first time.
 pub fn settle_process() {
     // SAFETY: the set is initialized before it is used, and every call is given valid pointers; none can fail but for a wrong number.
     unsafe {
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
-        let inherited = libc::umask(0o077);
-        libc::umask(inherited & 0o077);
     }
+    restore_umask();
     for signal in [libc::SIGTERM, libc::SIGCHLD] {
         if let Some(action) = action(signal).filter(drops) {
             set(signal, &libc::sigaction { sa_sigaction: libc::SIG_DFL, sa_flags: 0, ..action });
@@ -32,7 +33,8 @@ pub fn is_ignored(signal: i32) -> bool {
     action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
-/// How this process takes the signals that it needs, and how many files it may open, to be put back when foreign code has changed that.
+/// How this process takes the signals that it needs, and how many files it may open, to be put back when foreign code has changed that; and
+/// with these, the umask that [`settle_process`] left.
 pub struct ProcessState {
     signals: Vec<(libc::c_int, libc::sigaction)>,
     /// The most open files; `None` is no limit.
@@ -51,7 +53,8 @@ impl ProcessState {
     pub fn restore(&self) -> impl Iterator<Item = &'static str> {
         let signals = self.restore_signals().then_some("how this process takes signals");
         let files = self.restore_files().then_some("the limit of open files");
-        signals.into_iter().chain(files)
+        let umask = restore_umask().then_some("the umask");
+        signals.into_iter().chain(files).chain(umask)
     }
 
     /// A handler for the ends of children is left as it is: it takes nothing from whoever waits for a child.
@@ -77,6 +80,15 @@ impl ProcessState {
         most(now.current) < most(self.files)
             && setrlimit(Resource::Nofile, Rlimit { current: self.files, ..now }).is_ok()
     }
+}
+
+/// Puts the umask back that this process was started with, but for what it keeps from the owner; whether it was another one.
+fn restore_umask() -> bool {
+    static INHERITED: OnceLock<libc::mode_t> = OnceLock::new();
+    // SAFETY: it takes any number, and cannot fail.
+    let set = |umask| unsafe { libc::umask(umask) };
+    let inherited = *INHERITED.get_or_init(|| set(0o077) & 0o077);
+    set(inherited) != inherited
 }
 
 /// Whether a signal, or the word of a child's end, is thrown away.

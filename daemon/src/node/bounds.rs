@@ -33,10 +33,17 @@ pub const HIGH_WATER_MARK: u32 = 10_000;
 /// Frames of pylm peers, which do not know how large theirs may be: as large as protobuf lets them be. Beyond that libzmq would end the
 /// connection, and what is behind such a frame would be lost with it; so it is read, and refused.
 pub const PYLM_FRAME: u64 = 2 << 30;
-/// Bytes of half messages of all pylm peers together, or eight times as much as the largest frame of a native one: the rest is cut.
-pub const PYLM_HALVES: u64 = 64 << 20;
-/// Half a message of a pylm peer may come no further for so long.
-pub const PYLM_STALLED: Duration = Duration::from_secs(60);
+/// Bytes of half messages of all pylm peers together, or of all native ones, or so many times the largest frame of a native one where that
+/// is more: the rest is cut.
+pub const HALVES: u64 = 64 << 20;
+/// Such frames, of pylm peers.
+pub const HALVES_OF_PYLM_PEERS: u64 = 8;
+/// Such frames, of native peers: they were let in, and what is cut has to be sent, and perhaps run, again.
+pub const HALVES_OF_NATIVE_PEERS: u64 = 32;
+/// Half a message of a peer may come no further for so long.
+pub const STANDING: Duration = Duration::from_secs(60);
+/// The same, of who has said no Hello.
+pub const STANDING_STRANGER: Duration = Duration::from_secs(10);
 /// ZeroMQ messages that are read from one socket before the next one has its turn.
 pub const TURN: usize = 512;
 /// Messages that a node takes from an earlier one at a time.

@@ -27,8 +27,8 @@ impl Router {
         }
         self.end_forbidden(now);
         self.replies.forget_read();
-        self.tick_strangers(now);
-        self.tick_halves(now);
+        self.tick_doors(now);
+        self.tick_pushed(now);
         self.expire_unoffered(now);
         self.tick_followed(now);
         self.room_made |= !self.starved.is_empty();

@@ -310,7 +310,7 @@ impl Router {
         let line = &mut self.lines[place];
         let mut is_over = false;
         while let Some(event) = line.monitor.next_event() {
-            self.halves.hear(place, &event, now);
+            self.pushed.hear(place, &event, now);
             if place > 0 {
                 is_over |= line.calls.push(&event);
             }

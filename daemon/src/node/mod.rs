@@ -14,6 +14,7 @@ mod failed;
 mod flags;
 mod follow;
 mod gather;
+mod halves;
 mod hook;
 mod hosts;
 mod ingress;

@@ -93,7 +93,7 @@ impl Router {
         self.answer_doors();
         let Some(sealed) = &mut self.sealed else { return };
         if std::mem::take(&mut sealed.monitor_ready) {
-            self.read_door_monitors();
+            self.read_door_monitors(now);
         }
         if self.sealed.as_ref().is_some_and(|sealed| sealed.ready) {
             let more = self.take_turn(
@@ -151,7 +151,7 @@ impl Router {
         }
         self.read_followed(now);
         if std::mem::take(&mut self.db_monitor_ready) {
-            self.read_door_monitors();
+            self.read_door_monitors(now);
         }
         if self.sealed.is_some() {
             self.read_sealed(&mut frames, now);
@@ -207,7 +207,7 @@ impl Router {
             frames,
             |router| Some(&router.lines[place].pull.socket),
             |router, frames| {
-                router.halves.take(place, frames);
+                router.pushed.take(place, frames);
                 match place {
                     0 => router.receive_message(place, frames, now),
                     _ if frames.len() == 1 => router.pulled.append(frames),

@@ -8,14 +8,15 @@ use super::egress::Client;
 use super::failed::FailedMessages;
 use super::follow::Followed;
 use super::gather::Gatherer;
+use super::halves::Connections;
 use super::hosts::Host;
 use super::keeper::Keeper;
 use super::ledger::{HostKey, JobKey, LeaseKey, Ledger, Rules};
 use super::message::Pen;
 use super::native::sessions::{SessionKey, Sessions};
 use super::pylm::clients::{Directory, Line};
-use super::pylm::halves::Halves;
 use super::pylm::ports::Ports;
+use super::pylm::pushed::Pushed;
 use super::pylm::service::Replies;
 use super::pylm::tempo::Tempos;
 use super::pylm::tracking::RunMark;
@@ -27,7 +28,6 @@ use super::scatter::Scatterer;
 use super::sealed::SealedDoor;
 use super::snapshot::{STATUS_KEY, Shared};
 use super::sockets::{Bound, bind, bind_pylm};
-use super::strangers::Strangers;
 use pylm_protocol::Record;
 use pylm_transport::{Context, Frames, Monitor, Poller, SocketKind, Waker};
 use slotmap::SecondaryMap;
@@ -46,12 +46,13 @@ pub struct Router {
     pub(crate) db_monitor: Monitor,
     /// The encrypted door, if there is one.
     pub(crate) sealed: Option<SealedDoor>,
-    pub(crate) strangers: Strangers,
+    /// Connections to the doors that have said no Hello.
+    pub(crate) strangers: Connections,
     pub(crate) worker_pull: Bound,
     /// Tells who connects to it.
     pub(crate) worker_pull_monitor: Monitor,
-    /// What is half there of messages of pylm peers.
-    pub(crate) halves: Halves,
+    /// Connections that pylm peers push over.
+    pub(crate) pushed: Pushed,
     /// The sockets of pylm clients; the first is shared.
     pub(crate) lines: Vec<Line>,
     /// The sockets of pylm workers; the first is shared.
@@ -195,10 +196,10 @@ impl Router {
             db,
             db_monitor,
             sealed,
-            strangers: Strangers::default(),
+            strangers: Connections::default(),
             worker_pull,
             worker_pull_monitor,
-            halves: Halves::new(lines.len()),
+            pushed: Pushed::new(lines.len()),
             lines,
             workers,
             sessions: Sessions::default(),

@@ -196,4 +196,24 @@ mod tests {
         stream.push(Output::Done { number: 1, results: 1 });
         assert_eq!(written(&mut stream), ["LeaseReply"]);
     }
+
+    #[test]
+    fn what_waits_for_an_earlier_node_is_bounded_in_number_and_in_bytes() {
+        for (count, size) in [(FOLLOW_OUTBOX as u64, 1), (16, 1 << 20)] {
+            let mut stream = FollowedStream::new(0, Arc::default(), u64::MAX, u64::MAX);
+            let payload = Bytes::from(vec![7; size]);
+            for number in 0..count {
+                assert!(!stream.is_backed_up(), "at {number} of {count}");
+                let place = Place::default();
+                stream.push(Output::Result { number, place, held: false, payload: payload.clone() });
+            }
+            assert!(stream.is_backed_up());
+            let (mut batch, mut leases) = (BatchWriter::new(), HashMap::new());
+            while stream.fill(&mut batch, &mut leases) {
+                batch.take();
+            }
+            assert!(!stream.is_backed_up() && stream.is_flushed());
+            assert_eq!(stream.waiting_bytes(), 0);
+        }
+    }
 }

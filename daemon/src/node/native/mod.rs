@@ -12,6 +12,7 @@ use super::bounds::OFFERS;
 use super::config::NodeConfig;
 use super::doors::{Door, Sockets};
 use super::egress::Client;
+use super::halves::on_wire;
 use super::hosts::{Host, NativeHost};
 use super::permit::Permit;
 use super::router::Router;
@@ -51,15 +52,19 @@ impl Router {
                     self.lose_session(session, "its connection is lost", now);
                 }
             }
-            [_, delimiter, ..] if delimiter.is_empty() => {
-                let bytes = frames.iter().map(|frame| frame.len()).sum();
-                self.hear_stranger(delimiter, bytes);
-                self.serve(door, frames, now);
-            }
-            [_, _, ..] => {
+            [route, frame, ..] => {
+                let (session, bytes) =
+                    (self.sessions.by_route(door, route), on_wire(&frames[1..], door.security()));
+                match session {
+                    Some(session) => self.sessions.count(session, bytes),
+                    None => self.hear_stranger(frame, bytes, now),
+                }
+                if frame.is_empty() {
+                    return self.serve(door, frames, now);
+                }
                 let attachments: Vec<Bytes> = frames.drain(2..).map(Frame::into_bytes).collect();
                 if let (Some(batch), Some(route)) = (frames.pop(), frames.pop()) {
-                    match self.sessions.by_route(door, &route) {
+                    match session {
                         Some(session) => self.receive_batch(session, &batch.into_bytes(), &attachments, now),
                         None => self.receive_first((door, &route), batch, &attachments, now),
                     }
@@ -83,7 +88,6 @@ impl Router {
             Door::Plain if is_elsewhere => Err(GrantError::Unencrypted),
             door => self.permit_of(door, &batch),
         };
-        self.hear_stranger(&batch, batch.len());
         let Err(violation) = self.greet(route, (connection, permit), &batch.into_bytes(), attachments, now)
         else {
             return;
@@ -190,11 +194,22 @@ impl Router {
             self.sessions.cut_soon(old, now);
             self.lose_session(old, "it has connected anew", now);
         }
-        self.know(connection.as_ref());
+        let half = self.know(connection.as_ref(), now);
         let minor = pylm_protocol::spoken_minor(minor);
         let (door, route) = route;
-        let newcomer =
-            Newcomer { route, door, permit, connection, peer, connections, role, name, minor, max_message };
+        let newcomer = Newcomer {
+            route,
+            door,
+            permit,
+            connection,
+            half,
+            peer,
+            connections,
+            role,
+            name,
+            minor,
+            max_message,
+        };
         let session = self.sessions.open(newcomer, now);
         self.sessions.say(
             session,

@@ -3,6 +3,7 @@
 use super::calls::Calls;
 use super::open_jobs::OpenJobs;
 use crate::node::doors::{Door, Sockets};
+use crate::node::halves::{Allowed, Half};
 use crate::node::ledger::{HostKey, JobKey};
 use crate::node::permit::Permit;
 use bytes::Bytes;
@@ -63,6 +64,8 @@ pub struct Session {
     ping: Option<u64>,
     /// The connection as the kernel knows it.
     connection: Option<TcpConnection>,
+    /// What came over it.
+    half: Half,
     dirty: bool,
 }
 
@@ -77,6 +80,8 @@ pub struct Newcomer<'a> {
     pub(crate) permit: Permit,
     /// The connection as the kernel knows it.
     pub connection: Option<TcpConnection>,
+    /// What came over it so far.
+    pub(crate) half: Option<Half>,
     /// The peer, the same over all of its connections.
     pub peer: Uuid,
     /// How many connections the peer has made before this one.
@@ -224,10 +229,15 @@ pub struct Sessions {
     doomed: Vec<(Instant, TcpConnection)>,
     /// When all of them were looked at last.
     looked: Option<Instant>,
+    /// When it was looked at last what is half there.
+    looked_at_halves: Option<Instant>,
 }
 
 /// The time between two looks at all sessions, which may be thousands.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// The same for what is half there, of which the kernel is asked.
+const LOOK_AT_HALVES: Duration = Duration::from_secs(1);
 
 /// How long the last words to a peer may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -267,6 +277,7 @@ impl Sessions {
             trip: Trip::new(now),
             ping: None,
             connection: newcomer.connection,
+            half: newcomer.half.unwrap_or_else(|| Half::new(now)),
             dirty: false,
         });
         self.routes(newcomer.door).insert(route, key);
@@ -436,6 +447,39 @@ impl Sessions {
             }
         }
         silent
+    }
+
+    /// A message of so many bytes came whole.
+    #[inline]
+    pub(crate) fn count(&mut self, key: SessionKey, bytes: u64) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.half.take(bytes);
+        }
+    }
+
+    /// Cuts the connections of peers that keep more of half messages than is allowed, where `is_read` tells of which doors all was read;
+    /// the names of these peers, and what there was.
+    pub(crate) fn cut_halves(
+        &mut self,
+        allowed: Allowed,
+        is_read: impl Fn(Door) -> bool,
+        now: Instant,
+    ) -> Vec<(&str, u64)> {
+        if self.looked_at_halves.is_some_and(|looked| now.duration_since(looked) < LOOK_AT_HALVES) {
+            return Vec::new();
+        }
+        self.looked_at_halves = Some(now);
+        for session in self.sessions.values_mut() {
+            if let Some(received) = session.connection.as_ref().and_then(TcpConnection::received) {
+                session.half.look(received, is_read(session.door), now);
+            }
+        }
+        let halves = self.sessions.values().map(|session| (session, &session.half));
+        let cut = allowed.cut(halves, now).into_iter().map(|(session, bytes)| {
+            session.connection.iter().for_each(TcpConnection::cut);
+            (&*session.name, bytes)
+        });
+        cut.collect()
     }
 
     /// Sessions whose grants are not good any more, with why.

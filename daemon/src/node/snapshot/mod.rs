@@ -131,6 +131,8 @@ pub(crate) struct HostSnapshot {
     quiet: Option<f64>,
     /// The functions it offers, or the topics it follows; none: any function that nobody else offers.
     functions: Option<Vec<String>>,
+    /// How many more of them there are.
+    functions_left_off: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -185,6 +185,7 @@ impl Router {
                 .filter(|credit| credit.leases > 0)
                 .and_then(|credit| credit.moved)
                 .map(|moved| now.saturating_duration_since(moved).as_secs_f64()),
+            functions_left_off: offer.as_ref().map_or(0, |(names, _)| names.len().saturating_sub(LISTED)),
             functions: offer.map(|(names, _)| names.into_iter().take(LISTED).map(short).collect()),
         }
     }

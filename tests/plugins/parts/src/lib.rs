@@ -1,6 +1,12 @@
 //! Makes as many parts of a message as its payload says, lazily, and passes on what comes back.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
 use pylm_plugin_api::prelude::*;
 
 /// One part for each number below that of the payload; of any other payload, one part with that.
@@ -15,9 +21,16 @@ fn parts(message: Message) -> Box<dyn Iterator<Item = Message> + Send> {
     }
 }
 
+/// Passes results on; one of `wait for FILE` when that file is there.
 #[gather]
 fn pass(_parent: &Message, result: Message) -> Message {
     assert!(&result.payload()[..] != b"panic in gather", "gather was told to panic");
+    if let Some(file) = result.payload().strip_prefix(b"wait for ") {
+        let file = Path::new(OsStr::from_bytes(file));
+        while !file.exists() {
+            sleep(Duration::from_millis(5));
+        }
+    }
     result
 }
 
