@@ -34,7 +34,7 @@ impl Answer<'_> {
 #[diagnostic::on_unimplemented(
     message = "a function cannot return `{Self}`",
     label = "neither bytes nor text",
-    note = "it may return bytes or text (`number.to_string()`), `()`, an `Option` or a `Result` of these, or an iterator of them that is `Send` (`list.into_iter()` for a `Vec`)"
+    note = "it may return bytes or text (`number.to_string()`), `()`, an `Option` of these, a `Result` of these whose error is `Display`, or an iterator of them that is `Send` (`list.into_iter()` for a `Vec`)"
 )]
 pub trait IntoAnswer<'a, Marker> {
     #[doc(hidden)]

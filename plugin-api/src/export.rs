@@ -127,7 +127,7 @@ pub trait Route: Named {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not marked as something that a plugin exports",
     label = "not marked",
-    note = "write `#[function]`, `#[scatter]`, `#[gather]`, `#[join]` or `#[route]` above the function, or `#[state]` above the `impl` of a type; methods come with their type"
+    note = "write `#[function]`, `#[scatter]`, `#[gather]`, `#[join]` or `#[route]` above the function, or `#[state]` above the `impl` of a type; methods come with their type, and what stands in a module is `pub`"
 )]
 pub trait Export {
     /// All that it stands for.

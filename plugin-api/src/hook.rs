@@ -57,7 +57,7 @@ pub trait Join: Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "a hook cannot return `{Self}`",
     label = "no messages",
-    note = "scatter and gather return messages (`message.with_payload(…)`), route returns pairs of a topic and a message: an iterator that is `Send`, a `Vec`, an `Option`, a single one, or a `Result` of these"
+    note = "scatter and gather return messages (`message.with_payload(…)`), route returns pairs of a topic and a message: an iterator that is `Send`, a `Vec`, an `Option`, a single one, or a `Result` of these whose error is `Display`"
 )]
 pub trait IntoItems<'a, T, Marker> {
     #[doc(hidden)]

@@ -70,7 +70,7 @@ pub mod __private {
     };
     pub use crate::answer::{Answer, IntoAnswer};
     pub use crate::argument::{ContextArgument, MessageArgument, ParentArgument, PayloadArgument};
-    pub use crate::config::{Config, Key, NoConfig};
+    pub use crate::config::{Config, Key, NoConfig, setting};
     pub use crate::descriptor::{Entry, Tag, Whole, identity, layout, records_len, settings};
     pub use crate::export::{
         Export, Exports, Function, Gather, IntoState, Items, JoinHook, Named, Plugin, Route, Scatter, Start,

@@ -187,7 +187,7 @@ pub use pylm_plugin_api_macros::config;
 
 /// Names what a plugin exports: functions, hooks, and at most one state, whose methods come with it.
 ///
-/// Stands once, in the root of the crate.
+/// Stands once, in the root of the crate. What stands in a module is named by its path, and is `pub`.
 ///
 /// ```
 /// use pylm_plugin_api::prelude::*;
@@ -202,31 +202,54 @@ pub use pylm_plugin_api_macros::config;
 ///     std::iter::repeat_n(message, 3)
 /// }
 ///
-/// export_plugin!(shout, three);
+/// mod words {
+///     use pylm_plugin_api::prelude::*;
+///
+///     #[function]
+///     pub fn first(payload: &[u8]) -> &[u8] {
+///         payload.split(u8::is_ascii_whitespace).next().unwrap_or_default()
+///     }
+/// }
+///
+/// export_plugin!(shout, three, words::first);
 /// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! export_plugin {
-    ($($item:ident),+ $(,)?) => {
-        $crate::__export_plugin!($(name $item),+);
+    ($($first:ident $(:: $rest:ident)*),+ $(,)?) => {
+        $crate::__export_plugin!($([[] $first $($rest)*]),+);
     };
     ($($item:path),+ $(,)?) => {
-        $crate::__export_plugin!($(path $item),+);
+        $crate::__export_plugin!($([path $item]),+);
+    };
+    ($($other:tt)*) => {
+        compile_error!("the names of what the plugin exports stand here, with commas between them: `export_plugin!(shout, three);`");
     };
 }
 
 /// What one name stands for.
 ///
-/// What was not marked has no type of its name. The one that stands in for it is not exported, and says so.
+/// What was not marked, or cannot be seen, has no type of its name. The one that stands in for it is not exported, and says so.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __exports {
-    (name $item:ident) => {{
+    ([$($module:ident)*] $next:ident $($rest:ident)+) => {
+        $crate::__exports!([$($module)* $next] $($rest)+)
+    };
+    ([] $item:ident) => {
+        $crate::__exports!(in self, $item)
+    };
+    ([$($module:ident)+] $item:ident) => {{
+        // By another name: what is in it may be called as it is.
+        use $($module)::+ as path_to_module;
+        $crate::__exports!(in path_to_module, $item)
+    }};
+    (in $module:ident, $item:ident) => {{
         #[allow(non_camel_case_types, dead_code)]
         struct $item {}
         {
             #[allow(unused_imports)]
-            use self::*;
+            use $module::*;
             $crate::__private::Exports::of::<$item>()
         }
     }};
@@ -238,12 +261,12 @@ macro_rules! __exports {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_plugin {
-    ($($how:ident $item:tt),+) => {
+    ($([$($item:tt)+]),+) => {
         #[doc(hidden)]
         pub fn __pylm_plugin() -> $crate::__private::Exported {
             use $crate::__private as pylm;
 
-            const ITEMS: &[pylm::Exports; [$(stringify!($item)),+].len()] = &[$($crate::__exports!($how $item)),+];
+            const ITEMS: &[pylm::Exports; [$(stringify!($($item)+)),+].len()] = &[$($crate::__exports!($($item)+)),+];
             const STATE: pylm::Lifecycle = pylm::only_state(ITEMS);
             const ENTRIES: &[&[pylm::Entry]] = &[
                 &pylm::identity(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),

@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{
-    Attribute, Error, Expr, ExprLit, Fields, Item, ItemEnum, ItemStruct, Lit, Meta, Result, Type,
-    ext::IdentExt as _,
+    Attribute, Error, Expr, ExprLit, Fields, Item, ItemEnum, ItemStruct, Lit, LitStr, Meta, Result, Type,
+    ext::IdentExt as _, spanned::Spanned as _,
 };
 
 /// Expands a configuration, or an enum that is the value of a setting.
@@ -56,6 +56,11 @@ fn settings(mut item: ItemStruct) -> Result<TokenStream> {
         let name = field_ident.unraw().to_string();
         let default = take_default(&mut field.attrs)?;
         let ty = &field.ty;
+        if let Type::Reference(reference) = ty {
+            let text =
+                "a setting is a value of its own: write `String`, or another type that borrows nothing";
+            return Err(Error::new_spanned(reference, text));
+        }
         let kind = compact(ty);
         let help = documentation(&field.attrs);
         let required = default.is_none() && !is_option(ty);
@@ -63,6 +68,14 @@ fn settings(mut item: ItemStruct) -> Result<TokenStream> {
         keys.push(quote! {
             pylm::Key { name: #name, kind: #kind, default: #shown, required: #required, help: #help }
         });
+        // Who writes serde's own attributes says by them how it is read.
+        if !field.attrs.iter().any(|attribute| attribute.path().is_ident("serde")) {
+            let reader = LitStr::new("::pylm_plugin_api::__private::setting", ty.span());
+            field.attrs.push(syn::parse_quote!(#[serde(deserialize_with = #reader)]));
+            if default.is_none() && !required {
+                field.attrs.push(syn::parse_quote!(#[serde(default)]));
+            }
+        }
         if let Some(value) = default {
             let function = format_ident!("__pylm_default_{}", name);
             let value = match &value {

@@ -2,6 +2,7 @@
 
 mod config;
 mod item;
+mod place;
 mod signature;
 mod state;
 
@@ -99,6 +100,11 @@ fn free(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
             Some(receiver) => {
                 let text = "a method is exported with its type: put `#[state]` on the `impl`";
                 let error = Error::new_spanned(receiver, text).into_compile_error();
+                quote!(#item #error).into()
+            }
+            None if place::is_in_impl(&item) => {
+                let text = "what stands in an `impl` is exported with its type: put `#[state]` on the `impl`, or the function outside";
+                let error = Error::new_spanned(&item.sig.ident, text).into_compile_error();
                 quote!(#item #error).into()
             }
             None => item::expand_free(kind, arguments.into(), &item).into(),

@@ -28,6 +28,9 @@ impl Argument {
     /// The value for an argument of this type; that it is another one than it should be is told at the author's type.
     fn value(self, ty: &Type) -> Result<TokenStream> {
         let wrong = match self {
+            _ if is_static(ty) => {
+                Some("what a function or hook borrows lives as long as its call: leave out `'static`")
+            }
             Argument::Payload => is_mutable(ty).then_some("a payload is not changed in place: take `&[u8]`"),
             Argument::Context => (names(ty, "Context") && (!is_borrowed(ty) || is_mutable(ty)))
                 .then_some("a function borrows what it asks about its message: take `&Context`"),
@@ -69,20 +72,19 @@ pub(crate) fn check(kind: Kind, signature: &Signature) -> Result<Taken> {
 }
 
 /// Whether it is a function like any other: nothing that a host could not call.
-fn plain(signature: &Signature) -> Result<()> {
+pub(crate) fn plain(signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.asyncness {
-        let text = "a plugin's functions and hooks are not `async`: slots are threads, so wait in place, or bring a runtime \
+        let text = "a plugin's functions, hooks and start are not `async`: slots are threads, so wait in place, or bring a runtime \
                     and `block_on`";
         return Err(Error::new_spanned(token, text));
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        let text =
-            "a plugin's functions and hooks are not `unsafe`: nobody could keep the promises of a caller";
+        let text = "a plugin's functions, hooks and start are not `unsafe`: nobody could keep the promises of a caller";
         return Err(Error::new_spanned(token, text));
     }
     if signature.generics.type_params().next().is_some() || signature.generics.const_params().next().is_some()
     {
-        let text = "a plugin's functions and hooks have no type parameters";
+        let text = "a plugin's functions, hooks and start have no type parameters";
         return Err(Error::new_spanned(&signature.generics, text));
     }
     Ok(())
@@ -153,6 +155,11 @@ fn names(ty: &Type, name: &str) -> bool {
 
 fn is_borrowed(ty: &Type) -> bool {
     matches!(ty, Type::Reference(_))
+}
+
+fn is_static(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else { return false };
+    reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
 }
 
 fn is_mutable(ty: &Type) -> bool {

@@ -6,6 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, ReturnType, Type};
 
 use crate::item::{self, Expanded, Kind, Source};
+use crate::signature;
 
 /// Expands the `impl` of a state.
 pub(crate) fn expand(arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
@@ -118,6 +119,7 @@ fn expand_method(
 }
 
 fn expand_start(state: &TokenStream, method: &ImplItemFn) -> Result<TokenStream> {
+    signature::plain(&method.sig)?;
     let ident = &method.sig.ident;
     let mut inputs = method.sig.inputs.iter();
     let (config, passed) = match (inputs.next(), inputs.next()) {

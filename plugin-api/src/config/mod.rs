@@ -5,7 +5,7 @@ mod reader;
 
 use std::fmt::Write as _;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 
 /// One key of a plugin's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,33 @@ pub struct Key {
 pub trait Config: DeserializeOwned {
     /// The keys, in the order in which they are declared.
     const KEYS: &'static [Key];
+}
+
+/// What a field of a configuration can be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no setting",
+    label = "cannot be read from a setting",
+    note = "a setting is a number, `bool`, text, `char`, an enum without fields, an `Option` or a list of these; write `#[config]` above an enum of yours"
+)]
+pub trait Setting: Sized {
+    #[doc(hidden)]
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Setting for T {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer)
+    }
+}
+
+/// Reads one field.
+///
+/// # Errors
+///
+/// As the type says what it is not.
+pub fn setting<'de, T: Setting, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::read(deserializer)
 }
 
 /// The configuration of a plugin that takes none.

@@ -26,6 +26,11 @@ fn message(context: &Context, payload: Message) -> String {
 #[function]
 fn changed(payload: &mut [u8]) {}
 
-export_plugin!(text, slice, bytes, message, changed);
+#[function]
+fn kept(payload: &'static [u8]) -> &'static [u8] {
+    payload
+}
+
+export_plugin!(text, slice, bytes, message, changed, kept);
 
 fn main() {}

@@ -32,6 +32,11 @@ impl Counter {
     fn count(&self, payload: &[u8]) -> String {
         String::new()
     }
+
+    #[function]
+    fn length(payload: &[u8]) -> String {
+        payload.len().to_string()
+    }
 }
 
 fn main() {}

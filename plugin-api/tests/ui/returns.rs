@@ -29,6 +29,13 @@ fn not_sent(payload: &[u8]) -> impl Iterator<Item = String> {
     std::iter::once_with(move || count.to_string())
 }
 
-export_plugin!(number, list, maybe, numbers, not_sent);
+struct Silent;
+
+#[function]
+fn without_words(payload: &[u8]) -> Result<Vec<u8>, Silent> {
+    Err(Silent)
+}
+
+export_plugin!(without_words, number, list, maybe, numbers, not_sent);
 
 fn main() {}

@@ -58,6 +58,26 @@ impl Other {
     }
 }
 
+struct Later;
+
+#[state]
+impl Later {
+    #[start]
+    async fn new() -> Self {
+        Later
+    }
+}
+
+struct Any;
+
+#[state]
+impl Any {
+    #[start]
+    fn new<T>(settings: T) -> Self {
+        Any
+    }
+}
+
 struct Nothing;
 
 #[state]
