@@ -5,6 +5,8 @@ use std::time::Duration;
 use pylm_client::{Error, JobOptions};
 use pylm_tests::deadline::{Deadline, deadline};
 use pylm_tests::node::{Node, WorkerHost};
+use pylm_tests::process::Process;
+use pylm_tests::programs::{Profile, programs};
 use serde_json::Value;
 
 fn limit() -> Deadline {
@@ -87,6 +89,25 @@ fn a_busy_node_is_healthy() {
     wait_for(&node, |status| status["leases"].as_u64() > Some(0));
     let (code, text) = node.pylm(&["status", "--check", "--within", "200ms"]);
     assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn who_is_away_keeps_its_name() {
+    let _limit = limit();
+    let node = Node::start(&[]);
+    let mut host = WorkerHost::start(&node.db, &["testing"], "mill", &["--slots", "1"]);
+    let program = programs(Profile::Debug).program("pylm");
+    let mut client =
+        Process::plan("client", program).args(["job", "server.sleep_for", "--db", &*node.db]).start();
+    client.write_stdin(b"600000\n");
+    wait_for(&node, |status| status["leases"] == 1);
+    client.kill();
+    wait_for(&node, |status| status["jobs"][0]["away"].is_number());
+    host.process.kill();
+    let status = wait_for(&node, |status| status["hosts"][0]["away"] == true);
+    assert_eq!((&status["hosts"][0]["name"], &status["jobs"][0]["client"]), (&"mill".into(), &"pylm".into()));
+    let (_, text) = node.pylm(&["status"]);
+    assert!(text.contains("host mill (native, away)"), "{text}");
 }
 
 #[test]

@@ -34,6 +34,8 @@ type ContextKey = (usize, u32);
 pub struct NativeHost {
     /// The peer, the same over all of its connections.
     pub peer: Uuid,
+    /// What it called itself in its last Hello.
+    pub name: Box<str>,
     /// Its session; none while it is away.
     pub session: Option<SessionKey>,
     /// The largest payload that it takes, in bytes.
@@ -50,6 +52,7 @@ impl NativeHost {
     /// A host that has just said Hello.
     pub fn new(
         (peer, session): (Uuid, SessionKey),
+        name: &str,
         max_message: u64,
         functions: &[FunctionOffer<'_>],
     ) -> Self {
@@ -57,6 +60,7 @@ impl NativeHost {
             functions.iter().zip(0..).map(|(function, index)| (function.name.into(), index)).collect();
         NativeHost {
             peer,
+            name: name.into(),
             session: Some(session),
             max_message,
             functions,
@@ -81,7 +85,7 @@ impl NativeHost {
         let Some(session) = self.session else { return Ok(()) };
         let part = &assignment.part;
         if part.body.payload.len() as u64 > self.max_message {
-            return Err(self.too_large(part.body.payload.len(), sessions.name(session)));
+            return Err(self.too_large(part.body.payload.len()));
         }
         let context = self.context(session, &part.body.header, assignment.function, sessions)?;
         // What goes on keeps its key, which another node would not derive.
@@ -105,8 +109,8 @@ impl NativeHost {
     }
 
     #[cold]
-    fn too_large(&self, size: usize, name: Option<&str>) -> String {
-        let (name, most) = (name.unwrap_or_default(), self.max_message);
+    fn too_large(&self, size: usize) -> String {
+        let (name, most) = (&self.name, self.max_message);
         format!(
             "the payload has {size} bytes, and the host {name} takes {most}; see --max-message of pylm-worker"
         )

@@ -232,10 +232,8 @@ impl Router {
                 }
                 None => self.ledger.add_host(limit, limit_bytes, named, name, now),
             };
-            self.hosts.insert(
-                host,
-                Host::Native(NativeHost::new((peer, session), link::max_message(max_message), &functions)),
-            );
+            let native = NativeHost::new((peer, session), name, link::max_message(max_message), &functions);
+            self.hosts.insert(host, Host::Native(native));
             self.hosts_by_peer.insert(peer, host);
             if let Some(session) = self.sessions.get_mut(session) {
                 session.host = Some(host);
@@ -341,10 +339,10 @@ impl Router {
                 self.sessions.let_leave(session);
             }
             Role::Client => {
-                let jobs: Vec<_> = open.jobs.keys().collect();
+                let (jobs, name): (Vec<_>, _) = (open.jobs.keys().collect(), open.name.clone());
                 for job in jobs {
                     match self.clients.get_mut(job) {
-                        Some(Client::Native(stream)) if stream.attached => stream.lose(now),
+                        Some(Client::Native(stream)) if stream.attached => stream.lose(&name, now),
                         _ => self.close(job),
                     }
                 }
@@ -360,7 +358,7 @@ impl Router {
             if let Some(Client::Native(stream)) = self.clients.get_mut(job)
                 && stream.session == Some(key)
             {
-                stream.lose(now);
+                stream.lose(&session.name, now);
             }
         }
         let Some(host) = session.host else {

@@ -110,6 +110,8 @@ pub struct Stream {
     pub session: Option<SessionKey>,
     /// Since when the client is away.
     pub lost: Option<Instant>,
+    /// What the client that is away called itself; empty where nobody knows.
+    pub lost_name: Box<str>,
     /// What its messages share.
     pub header: Arc<Header>,
     /// The function's name at the first stage; empty where the job names none.
@@ -182,6 +184,7 @@ impl Stream {
             number: 0,
             session: None,
             lost: None,
+            lost_name: Box::default(),
             header,
             function,
             owner: None,
@@ -386,8 +389,9 @@ impl Stream {
     }
 
     /// The client's session is over. What was not accepted it submits again.
-    pub fn lose(&mut self, now: Instant) {
+    pub fn lose(&mut self, name: &str, now: Instant) {
         self.session = None;
+        self.lost_name = name.into();
         self.waiting.clear();
         self.lost = Some(now);
     }

@@ -83,7 +83,7 @@ pub(crate) struct LeftOff {
 #[derive(Debug, Serialize)]
 pub(crate) struct JobSnapshot {
     pub(crate) identity: String,
-    /// What the client calls itself, or its id where it has no name or is away.
+    /// What the client calls itself, or did before it went away; its id where it has no name.
     client: String,
     /// The functions that it calls.
     pub(crate) function: String,

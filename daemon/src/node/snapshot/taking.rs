@@ -131,7 +131,10 @@ impl Router {
             Client::Followed(stream) => &stream.header,
         };
         let name = match client {
-            Client::Native(stream) => stream.session.and_then(|session| self.sessions.name(session)),
+            Client::Native(stream) => match stream.session {
+                Some(session) => self.sessions.name(session),
+                None => Some(&*stream.lost_name),
+            },
             Client::Followed(stream) => self.followed.get(stream.place).map(|followed| &*followed.from.topic),
             Client::Pylm(_) => None,
         };
@@ -162,9 +165,11 @@ impl Router {
         let follows = offer.as_ref().is_some_and(|(_, follows)| *follows);
         let (name, kind, away) = match host {
             Host::Native(native) => {
-                let name = native.session.and_then(|session| self.sessions.name(session));
-                let name = name.map_or_else(|| native.peer.to_string(), short);
                 let kind = if follows { HostKind::Follower } else { HostKind::Native };
+                let name = match &*native.name {
+                    "" => native.peer.to_string(),
+                    name => short(name),
+                };
                 (name, kind, native.session.is_none())
             }
             Host::Pylm(place) => (self.workers[*place].push.address.clone(), HostKind::Pylm, false),
