@@ -226,6 +226,37 @@ fn sums_of_metrics_come_out_while_hosts_die() {
 }
 
 #[test]
+fn a_limit_is_never_zero_where_a_ratio_would_be_made_of_it() {
+    let _limit = limit();
+    let assert_limits = |node: &Node, expected: &[&str]| {
+        let text = node.page("/metrics").text();
+        let limits = || text.lines().filter(|line| !line.starts_with('#') && line.contains("_limit{"));
+        for line in limits() {
+            let value: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            assert!(value >= 1.0, "{line}");
+        }
+        for name in expected {
+            assert!(limits().any(|line| line.contains(name)), "{name} in {text}");
+        }
+    };
+    let node = node(&[]);
+    // Bounds that are for each job or host, when there is none.
+    let queues = ["messages", "parts", "hosts", "outputs"].map(|queue| format!("queue=\"{queue}\""));
+    let queues: Vec<_> = queues.iter().map(String::as_str).collect();
+    assert_limits(&node, &queues);
+    let mut host = host(&node, "host");
+    let client = node.client();
+    let (sender, _results) = client.job("server.sleep_for", JobOptions::new());
+    sender.send("600000").unwrap();
+    wait_until("the host has it", || Metrics::of(&node).sum("pylmd_host_leases", "") == 1.0);
+    assert_limits(&node, &["pylmd_host_leases_limit{", "pylmd_host_bytes_limit{"]);
+    // A host that is away takes nothing.
+    host.process.kill();
+    wait_until("the host is away", || Metrics::of(&node).sum("pylmd_hosts", "") == 0.0);
+    assert_limits(&node, &["pylmd_host_leases_limit{", "pylmd_host_bytes_limit{"]);
+}
+
+#[test]
 fn status_is_what_pylm_status_shows() {
     let _limit = limit();
     let folder = tempfile::tempdir().unwrap();
