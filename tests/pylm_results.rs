@@ -84,6 +84,16 @@ mod how_many {
     }
 
     #[test]
+    fn nothing_ever_is_passed_over_at_the_pace_that_was_told() {
+        let _limit = limit();
+        let node = Node::start(&[&ZERO[..], &["--pylm-pace", "never=2ms"]].concat());
+        let _worker = pylm::mux_worker("worker", &node.db, &[]);
+        // Unless told, it is passed over at one message a second.
+        assert_eq!(natively(&node, "server.never", 1_000), Vec::<String>::new());
+        assert_eq!(node.end(END).done, 1_000);
+    }
+
+    #[test]
     fn two_behind_many_of_one_all_come() {
         let _limit = limit();
         let node = Node::start(&ZERO);
@@ -121,6 +131,17 @@ mod how_many {
         let expected = (0..21).chain([20]).map(|number| number.to_string());
         assert_eq!(sorted(natively(&node, "server.vary", 21)), sorted(expected.collect()));
         assert_eq!(node.end(END).done, 21);
+    }
+
+    #[test]
+    fn a_second_result_that_nothing_foretold_comes_where_the_worker_has_more_of_the_job() {
+        let _limit = limit();
+        let node = Node::start(&ZERO);
+        let _worker = pylm::mux_worker("worker", &node.db, &["--delay", "1.5"]);
+        // Longer than --pylm-quiet behind the first one of 20; what that takes is known when the last one of all has its turn.
+        let expected = (0..22).chain([20, 21]).map(|number| number.to_string());
+        assert_eq!(sorted(natively(&node, "server.vary", 22)), sorted(expected.collect()));
+        assert_eq!(node.end(END).done, 22);
     }
 
     #[test]
@@ -165,6 +186,7 @@ mod filter {
         ["worker1", "worker2"].map(|name| pylm::mux_worker(name, db, args))
     }
 
+    /// With a Worker, which has to answer each message (the next one would be its last): what it answers to the others stands beside.
     #[test]
     fn of_ten_thousand_gives_every_result_as_soon_as_with_pylm() {
         let _limit = limit();
@@ -178,8 +200,19 @@ mod filter {
         let node = Node::start(&["--pylm-zero", "result"]);
         let _host = WorkerHost::start(&node.db, &["parallel"], "native", &[]);
         let _workers = mux_workers(&node.db, &[]);
-        let (results, with_us) = filter(&node.db, 10_000, &["--send-after", "0.5"]);
-        assert_eq!(results, sorted(tens(10_000)));
+        let _worker = pylm::worker("worker", &node.db, &[]);
+        let began = Instant::now();
+        let job = ["--numbered", "--function", "server.keep", "--count", "10000", "--results", "1000"];
+        let how = ["--send-after", "0.5", "--beside", "beside "];
+        let lines = pylm::client_lines(&node.db, &[&job[..], &how].concat(), CLIENT * 2);
+        let with_us = began.elapsed();
+        let (beside, results): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|line| line.starts_with("b'beside "));
+        assert_eq!(sorted(results), sorted(tens(10_000)));
+        assert!(
+            !beside.is_empty() && counted(&beside).values().all(|count| *count == 1),
+            "the Worker has its part"
+        );
         assert!(with_us < 2 * with_pylm, "{with_us:?}, and {with_pylm:?} with pylm");
         // Nobody is blocked.
         assert_eq!(numbered(&node, "server.foo", 10, 10).len(), 10);

@@ -28,6 +28,7 @@ def arguments():
     parser.add_argument("--numbered", action="store_true", help="the payloads are 0, 1, 2 and so on")
     parser.add_argument("--copies", type=int, default=1, help="results expected of each message")
     parser.add_argument("--results", type=int, help="results expected of the whole job, instead of copies of each message")
+    parser.add_argument("--beside", metavar="TEXT", help="results that begin so are not among those that are expected")
     parser.add_argument("--eval", action="store_true", help="one call of eval for each message, instead of a job")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set, and print what get gives")
     parser.add_argument("--delete", action="append", default=[], metavar="KEY", help="delete when the job has ended")
@@ -83,6 +84,8 @@ def results(client, options):
                     read.put(result)
         else:
             wanted = expected + 1 if options.extra_wait else expected
+            # The reader is left when it is enough.
+            wanted = wanted if options.beside is None else sys.maxsize
             for number, result in enumerate(client.job(function, payloads(options), wanted, options.cache), 1):
                 read.put(result)
                 if number == options.pause_after:
@@ -91,11 +94,14 @@ def results(client, options):
                     print("reading again", file=sys.stderr, flush=True)
 
     threading.Thread(target=reader, daemon=True).start()
-    for _ in range(expected):
+    while expected:
         try:
-            yield read.get(timeout=options.timeout + options.pause)
+            result = read.get(timeout=options.timeout + options.pause)
         except queue.Empty:
             raise TimeoutError from None
+        yield result
+        if options.beside is None or not result.startswith(options.beside.encode()):
+            expected -= 1
     if options.extra_wait:
         try:
             yield read.get(timeout=options.extra_wait)
@@ -135,7 +141,7 @@ def main():
     if checker:
         print(json.dumps(checker.report(late=late, seconds=time.monotonic() - began)))
     sys.stdout.flush()
-    if late or options.extra_wait:
+    if late or options.extra_wait or options.beside:
         # The reader still waits in recv, and would hold the end of the process for ever.
         os._exit(LATE if late else 0)
     client.clean()

@@ -31,8 +31,13 @@ class Functions(foretold.Single, Worker):
         time.sleep(self.delay)
         return payload
 
-    # A name that no native plugin of the tests has.
+    # Names that no native plugin of the tests has.
     python_echo = echo
+    one = echo
+
+    def keep(self, payload):
+        """One of ten; a Worker answers each message, and so the others too, with what is beside them."""
+        return payload if int(payload) % 10 == 0 else b"beside " + payload
 
     def wait(self, payload):
         """Sleep as many seconds as the payload says."""

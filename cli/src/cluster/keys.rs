@@ -95,6 +95,7 @@ pub(crate) const NODE: &[Key] = &[
     flag("pylm-zero", Kind::Text),
     flag("pylm-functions", Kind::List),
     flag("pylm-single", Kind::List),
+    flag("pylm-pace", Kind::Table),
     flag("pylm-silence", Kind::Time),
     flag("pylm-quiet", Kind::Time),
     flag("pylm-attempts", Kind::Number),

@@ -73,6 +73,8 @@ pub struct NodeConfig {
     pub zero_is_error: bool,
     /// Functions of which pylm workers give exactly one result for each message.
     pub pylm_single: Vec<String>,
+    /// Functions of pylm workers, with the longest that a message of theirs takes.
+    pub pylm_pace: Vec<(String, Duration)>,
     /// How many pylm workers may be lost that are at a message.
     pub pylm_attempts: u32,
     /// How long a pylm worker may give nothing for a message, where nothing tells that it has passed it over.

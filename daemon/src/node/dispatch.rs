@@ -65,7 +65,7 @@ impl Router {
                 let palm = part.body.to_palm(part.identity, Some(tracking), pen);
                 let counts =
                     part.body.header.elsewhere || matches!(clients.get(part.job), Some(Client::Pylm(_)));
-                let sent = Sent::new(assignment.lease, tempo, !counts, now);
+                let sent = Sent::new((assignment.lease, part.job), tempo, !counts, now);
                 workers[*port].push(sent, palm, now);
                 pushed = true;
             }

@@ -173,6 +173,10 @@ pub struct Flags {
     /// repeated
     #[arg(long, value_name = "NAME", value_parser = Name::callable, help_heading = "pylm workers")]
     pylm_single: Vec<Name>,
+    /// A function that may give nothing, and how long a message of it takes a pylm worker at most, as in keep=20ms: what has given nothing by
+    /// then is over; can be repeated
+    #[arg(long, value_name = "NAME=TIME", value_parser = pace, help_heading = "pylm workers")]
+    pylm_pace: Vec<(Name, TimeSpan)>,
     /// How many pylm workers a message may take with it before it fails
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..), help_heading = "pylm workers")]
     pylm_attempts: u32,
@@ -221,6 +225,12 @@ fn peer_ports(text: &str) -> Result<PeerPorts, String> {
         Some(range) if !range.is_empty() && *range.start() > 0 => Ok(PeerPorts::Range(range)),
         _ => Err("give the first and the last port, as in 20000-20063".into()),
     }
+}
+
+fn pace(text: &str) -> Result<(Name, TimeSpan), String> {
+    let (name, most) = text.split_once('=').ok_or("give a function and a length of time, as in keep=20ms")?;
+    let name = Name::callable(name).map_err(|error| error.to_string())?;
+    Ok((name, TimeSpan::positive(most).map_err(|error| error.to_string())?))
 }
 
 fn from(text: &str) -> Result<From, String> {
@@ -292,6 +302,7 @@ impl Flags {
             stack: options::stack(self.stack),
             zero_is_error: self.pylm_zero == Zero::Error,
             pylm_single: self.pylm_single.iter().map(Name::to_string).collect(),
+            pylm_pace: self.pylm_pace.iter().map(|(name, most)| (name.to_string(), (*most).into())).collect(),
             pylm_attempts: self.pylm_attempts,
             pylm_silence: self.pylm_silence.into(),
             pylm_quiet: self.pylm_quiet.into(),

@@ -189,7 +189,7 @@ impl Router {
             cache: Cache::new(config.cache_bytes),
             keeper,
             failed: FailedMessages::new(config.failed_bytes),
-            tempos: Tempos::new(&config.pylm_single),
+            tempos: Tempos::new(&config.pylm_single, &config.pylm_pace),
             next_look: None,
             pulled: Frames::new(),
             config,

@@ -24,6 +24,7 @@ fn samples(arg: &Arg) -> [String; 3] {
         "TOPIC=DB_ADDRESS" => of("first=tcp://127.0.0.1:700#"),
         "PLUGIN.KEY=VALUE" => of("plugin.key=#"),
         "URL" => of("http://127.0.0.1:900#/"),
+        "NAME=TIME" => of("name#=#s"),
         "NAME" | "PLUGIN" | "FOLDER" | "FILE" => of("name#"),
         "FILTER" => of("target#=info"),
         "N" => of("#"),

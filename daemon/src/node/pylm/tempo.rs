@@ -19,6 +19,8 @@ pub type TempoKey = usize;
 pub struct Tempo {
     /// It is said that it gives one result for each message.
     is_single: bool,
+    /// It is said that a message takes so long at most.
+    most: Option<Duration>,
     /// What a message takes.
     each: Option<Duration>,
     /// The longest time between two results of one message.
@@ -53,7 +55,7 @@ impl Tempo {
 
     /// What a message takes, as far as is known.
     pub fn each(&self) -> Duration {
-        self.each.unwrap_or_default()
+        self.most.or(self.each).unwrap_or_default()
     }
 
     /// Whether its first result is taken for the only one, as long as no other comes.
@@ -69,6 +71,9 @@ impl Tempo {
     /// After how long without a result a worker is taken to have done a message that has given none, where it has passed over
     /// `doubt` others since it last gave one.
     pub fn step(&self, doubt: u32) -> Duration {
+        if let Some(most) = self.most {
+            return most;
+        }
         let (shortest, longest) = PYLM_DOUBT.into_inner();
         let each = self.each.unwrap_or_default();
         let usual = if self.silent == 0 { 0 } else { 2 * self.silent + 4 };
@@ -90,9 +95,12 @@ impl Tempo {
         unknown.max(usual).max(told.unwrap_or_default())
     }
 
-    /// After how long a message that gave nothing has ended, where the function is known to do that; `told` as for
-    /// [`quiet`](Self::quiet).
+    /// After how long a message has ended that gave nothing until the worker was taken to have passed it over, where the function is known to
+    /// do that; `told` as for [`quiet`](Self::quiet).
     pub fn silence(&self, told: Option<Duration>) -> Option<Duration> {
+        if self.most.is_some() {
+            return Some(Duration::ZERO);
+        }
         let each = self.each.filter(|_| self.silent > 0)?;
         Some((5 * PYLM_QUIET).max(8 * each).max(told.unwrap_or_default()))
     }
@@ -124,13 +132,17 @@ pub struct Tempos {
 }
 
 impl Tempos {
-    /// Nothing but which functions are said to give one result.
-    pub fn new(singles: &[String]) -> Self {
+    /// Nothing but which functions are said to give one result, and how long a message of others takes at most.
+    pub fn new(singles: &[String], paces: &[(String, Duration)]) -> Self {
         let mut tempos =
             Tempos { all: vec![Tempo::default()], by_name: HashMap::new(), last: Default::default() };
         for name in singles {
             let key = tempos.key(name);
             tempos.all[key].is_single = true;
+        }
+        for (name, most) in paces {
+            let key = tempos.key(name);
+            tempos.all[key].most = Some(*most);
         }
         tempos
     }
@@ -202,7 +214,13 @@ mod tests {
 
     #[test]
     fn functions_are_told_apart_as_far_as_there_is_room() {
-        let mut tempos = Tempos::new(&["one".to_owned()]);
+        let mut tempos = Tempos::new(&["one".to_owned()], &[("slow".to_owned(), SECOND)]);
+        let slow = tempos.key("slow");
+        let slow = tempos.get(slow);
+        assert_eq!(
+            (slow.step(0), slow.step(1_000), slow.silence(None)),
+            (SECOND, SECOND, Some(Duration::ZERO))
+        );
         let one = tempos.key("one");
         assert!(tempos.get(one).seems_single());
         let others: Vec<_> = (0..2 * KNOWN).map(|number| tempos.key(&number.to_string())).collect();

@@ -8,7 +8,7 @@ use super::late::Late;
 use super::pace::Pace;
 use super::tempo::{Limits, Tempo, TempoKey, Tempos};
 use crate::node::bounds::{HOST_BYTES, PYLM_UNPROVEN};
-use crate::node::ledger::{HostKey, LeaseKey};
+use crate::node::ledger::{HostKey, JobKey, LeaseKey};
 use crate::node::sockets::Bound;
 use pylm_transport::{Frame, Monitor, SendError};
 use std::collections::VecDeque;
@@ -50,6 +50,7 @@ pub struct WorkerPort {
 #[derive(Debug)]
 pub struct Sent {
     lease: LeaseKey,
+    job: JobKey,
     tempo: TempoKey,
     /// Its client is told of its end, and takes nothing that comes later.
     tells_end: bool,
@@ -61,8 +62,8 @@ pub struct Sent {
 
 impl Sent {
     /// One that goes out now.
-    pub fn new(lease: LeaseKey, tempo: TempoKey, tells_end: bool, now: Instant) -> Self {
-        Sent { lease, tempo, tells_end, since: now, alone: false, state: State::Waiting }
+    pub fn new((lease, job): (LeaseKey, JobKey), tempo: TempoKey, tells_end: bool, now: Instant) -> Self {
+        Sent { lease, job, tempo, tells_end, since: now, alone: false, state: State::Waiting }
     }
 }
 
@@ -303,6 +304,7 @@ impl WorkerPort {
         for (place, sent) in self.sent.iter().enumerate() {
             let tempo: &Tempo = tempos.get(sent.tempo);
             match sent.state {
+                State::Answered(..) if sent.tells_end && self.will_prove(place) => {}
                 State::Answered(_, last) if is_due(last + tempo.quiet(limits.of(sent.tells_end))) => {
                     return Ok(Overdue::End(sent.lease));
                 }
@@ -330,6 +332,15 @@ impl WorkerPort {
             return Ok(Overdue::Room(self.sent[place].lease));
         }
         Err(next)
+    }
+
+    /// Whether an answer is to come that proves the message at this place of `sent` to be over: that to another one of its job, whose client
+    /// waits for it anyway.
+    fn will_prove(&self, place: usize) -> bool {
+        let job = self.sent[place].job;
+        let is_open = |sent: &Sent| matches!(sent.state, State::Waiting | State::Passed(..));
+        self.connections == 1
+            && self.sent.iter().skip(place + 1).rev().any(|sent| sent.job == job && is_open(sent))
     }
 
     /// The worker is taken to have passed a message over that has so many bytes.
