@@ -288,7 +288,10 @@ fn a_plugin_with_wrong_settings() {
         "{text}"
     );
     let text = refused(&path, &[("number", "300")], Code::BadSetting);
-    assert!(text.contains(r#"setting "number" is "300", which is not a u8"#), "{text}");
+    assert!(
+        text.contains(r#"setting "number" is "300", which is not a u8: it is out of its range"#),
+        "{text}"
+    );
     let text = refused(&build::library("parallel"), &[("x", "1")], Code::BadSetting);
     assert!(text.contains(r#"unknown setting "x", the plugin takes none"#), "{text}");
 }

@@ -171,7 +171,11 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_kind_is_named_with_its_key() {
         let text = refused(&[("count", "many"), ("names", "")]);
-        assert_eq!(text, r#"setting "count" is "many", which is not a u8: invalid digit found in string"#);
+        assert_eq!(text, r#"setting "count" is "many", which is no whole number"#);
+        let text = refused(&[("count", "256"), ("names", "")]);
+        assert_eq!(text, r#"setting "count" is "256", which is not a u8: it is out of its range"#);
+        let text = refused(&[("count", "1"), ("names", ""), ("ratio", "half")]);
+        assert_eq!(text, r#"setting "ratio" is "half", which is no number; write it as in 0.5"#);
         let text = refused(&[("count", "1"), ("names", ""), ("mode", "slow")]);
         assert!(text.starts_with(r#"setting "mode" is "slow": unknown variant"#), "{text}");
     }

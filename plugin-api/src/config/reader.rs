@@ -71,10 +71,20 @@ impl<'de> de::MapAccess<'de> for Pairs<'_> {
 struct Value<'a>(&'a str);
 
 impl Value<'_> {
-    fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, ReadError> {
-        self.0
-            .parse()
-            .map_err(|error| ReadError(format!("which is not a {}: {error}", std::any::type_name::<T>())))
+    fn parse<T: FromStr>(&self) -> Result<T, ReadError> {
+        self.0.parse().map_err(|_| ReadError(self.what_it_is_not(std::any::type_name::<T>())))
+    }
+
+    fn what_it_is_not(&self, kind: &str) -> String {
+        match kind {
+            "bool" => "which is neither true nor false".to_owned(),
+            "char" => "which is not one character".to_owned(),
+            "f32" | "f64" => "which is no number; write it as in 0.5".to_owned(),
+            _ if self.0.parse::<i128>().is_ok() || self.0.parse::<u128>().is_ok() => {
+                format!("which is not a {kind}: it is out of its range")
+            }
+            _ => "which is no whole number".to_owned(),
+        }
     }
 }
 
