@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::python;
 
 /// How long a Python peer may take to start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 
 /// How often a node that needs fixed ports is given others, when somebody else was quicker.
 const ATTEMPTS: usize = 5;
