@@ -40,7 +40,7 @@ impl Router {
         }
         self.end_unmatched_calls(now);
         self.expire_overdue(now);
-        self.undispatched |= self.ledger.resume_retries(now) | self.ledger.has_suspects();
+        self.ledger.resume(now);
         self.withdraw();
         let lost: Vec<_> = self.hosts.keys().collect();
         lost.into_iter().for_each(|host| self.forget_host_unless_awaited(host));

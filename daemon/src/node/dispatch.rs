@@ -37,7 +37,7 @@ impl Router {
     /// Whether something may be dispatched that could not be before.
     pub(super) fn may_dispatch(&self) -> bool {
         // Results that hooks have not taken yet are bounded by making no more of them.
-        self.undispatched && !self.gatherer.as_ref().is_some_and(|gatherer| gatherer.is_full())
+        self.ledger.may_dispatch() && !self.gatherer.as_ref().is_some_and(|gatherer| gatherer.is_full())
     }
 
     /// Gives what waits to who has room.
@@ -45,7 +45,6 @@ impl Router {
         if !self.may_dispatch() {
             return;
         }
-        self.undispatched = false;
         if self.ledger.has_hopeless() {
             self.expire_unoffered(now);
         }
@@ -147,7 +146,6 @@ impl Router {
     /// There is room where a lease has ended.
     #[inline]
     fn lease_ended(&mut self) {
-        self.undispatched = true;
         self.room_made |= !self.starved.is_empty();
     }
 
@@ -217,7 +215,6 @@ impl Router {
             self.keep_failed(&part, LOST, &text);
             self.fail_part(&part, LOST, &text);
         }
-        self.undispatched = true;
     }
 
     /// Forgets a lost host that has nothing to come back with.

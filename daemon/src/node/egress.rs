@@ -198,7 +198,6 @@ impl Router {
             };
             if self.ledger.is_held(job) != backed_up {
                 self.ledger.hold(job, backed_up);
-                self.undispatched |= !backed_up;
                 if !backed_up {
                     self.give_room_to_starved();
                 }

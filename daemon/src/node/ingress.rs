@@ -160,7 +160,6 @@ impl Router {
         let key = match function {
             Ok(Some(function)) => {
                 let original = self.gatherer.as_mut().map(|gatherer| gatherer.original(message.clone()));
-                self.undispatched = true;
                 self.ledger.accept_whole(job, number, original, deadline, function, message)?
             }
             Ok(None) => {
@@ -227,9 +226,8 @@ impl Router {
     pub(crate) fn add_part(&mut self, job: JobKey, key: MessageKey, part: Message, now: Instant) {
         match self.function_key(job, &part.header, now) {
             Ok(function) => self.ledger.add_part(key, function, part),
-            Err((code, text)) => return self.fail(key, code, &text),
+            Err((code, text)) => self.fail(key, code, &text),
         }
-        self.undispatched = true;
     }
 
     /// The function of [`function_of`](Self::function_of), as the ledger knows it. Most messages are as their job's first one.

@@ -16,7 +16,6 @@ impl Router {
         }
         cancelled.messages.iter().for_each(|&message| self.forget_in_hooks(message));
         self.abandoned.extend(cancelled.abandoned);
-        self.undispatched = true;
     }
 
     /// Forgets a job; what has not ended of it is cancelled.

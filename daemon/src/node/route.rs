@@ -134,7 +134,6 @@ impl Router {
             }
         }
         self.ledger.relay(key, identity, topic, relay, message, now);
-        self.undispatched = true;
     }
 
     /// Whether a message is of a pylm client that does not listen at this node: its results leave where it does.

@@ -102,8 +102,6 @@ pub struct Router {
     pub(crate) run_mark: RunMark,
     /// Since when it runs.
     pub(crate) started: Instant,
-    /// Something may have become possible to dispatch.
-    pub(crate) undispatched: bool,
     pub(crate) draining: bool,
     /// Until when functions may be missing, as the node goes on with messages of an earlier run.
     pub(crate) awaits_hosts_until: Option<Instant>,
@@ -223,7 +221,6 @@ impl Router {
             run,
             run_mark: RunMark::of(run),
             started: now,
-            undispatched: false,
             draining: false,
             awaits_hosts_until: None,
             garbage: 0,

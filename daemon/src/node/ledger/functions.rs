@@ -115,6 +115,8 @@ pub(super) struct Functions {
     given_up: usize,
     /// Parts came into lanes that were given up.
     pub(super) hopeless: bool,
+    /// Something may go to a host that could not when hosts were given something last: it is set by whatever makes that so.
+    pub(super) dispatchable: bool,
 }
 
 /// Parts of one lane that are taken before the next lane has its turn.
@@ -189,6 +191,7 @@ impl Functions {
 
     /// A host offers these functions, or any that nobody offers.
     pub(super) fn offer(&mut self, host: HostKey, functions: Option<&[FunctionKey]>) {
+        self.dispatchable = true;
         if self.given_up > 0 {
             self.hope(functions);
         }
@@ -207,6 +210,8 @@ impl Functions {
 
     /// A host offers nothing any more.
     pub(super) fn withdraw(&mut self, host: HostKey, functions: Option<&[FunctionKey]>, now: Instant) {
+        // Without it, a function may be one for hosts that take any.
+        self.dispatchable = true;
         match functions {
             None => self.any.retain(|&other| other != host),
             Some(functions) => {
@@ -238,6 +243,7 @@ impl Functions {
 
     /// A host that offered it is back, or does not come back.
     pub(super) fn expect_no_more(&mut self, key: FunctionKey) {
+        self.dispatchable = true;
         if let Some(function) = self.functions.get_mut(key) {
             function.absent = function.absent.saturating_sub(1);
         }
@@ -299,8 +305,17 @@ impl Functions {
         self.queue(lane);
     }
 
+    /// A part is to be tried alone.
+    pub(super) fn push_alone(&mut self, function: FunctionKey, part: PartKey) {
+        self.dispatchable = true;
+        if let Some(function) = self.functions.get_mut(function) {
+            function.alone.push_back(part);
+        }
+    }
+
     /// Gives a lane with parts its turns.
     pub(super) fn queue(&mut self, lane: LaneKey) {
+        self.dispatchable = true;
         let Some(entry) = self.lanes.get_mut(lane) else { return };
         if !entry.queued && !entry.waiting.is_empty() {
             entry.queued = true;
@@ -339,6 +354,8 @@ impl Functions {
 
     /// Drops everything that waits in a lane.
     pub(super) fn clear(&mut self, lane: LaneKey) {
+        // A host that was kept free for something that waited is free for others.
+        self.dispatchable = true;
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.waiting.clear();
             lane.dropped = 0;

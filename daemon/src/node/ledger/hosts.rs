@@ -76,6 +76,7 @@ impl Ledger {
         let before = credit.offers_nothing();
         credit.limit = limit;
         credit.limit_bytes = limit_bytes;
+        self.functions.dispatchable = true;
         match (before, credit.offers_nothing()) {
             _ if !credit.open => {}
             (false, true) => self.functions.withdraw(host, None, now),

@@ -243,6 +243,7 @@ impl Ledger {
         {
             if !lease.roomless {
                 credit.give_back(lease.bytes, lease.asked_back);
+                self.functions.dispatchable = true;
             }
             credit.moved = self.clock.now;
         }
@@ -267,6 +268,7 @@ impl Ledger {
         lease.roomless = true;
         if let Some(credit) = self.hosts.get_mut(lease.host) {
             credit.give_back(lease.bytes, std::mem::take(&mut lease.asked_back));
+            self.functions.dispatchable = true;
         }
         lease.bytes as u64
     }
@@ -297,9 +299,7 @@ impl Ledger {
     pub(super) fn requeue(&mut self, key: PartKey) {
         let Some(part) = self.entries.part(key) else { return };
         if part.is_suspect() {
-            if let Some(function) = self.functions.get_mut(part.function) {
-                function.alone.push_back(key);
-            }
+            self.functions.push_alone(part.function, key);
         } else if let Some(job) = self.jobs.get_mut(part.job) {
             let lane = self.functions.lane(part.job, part.function, job.terms.priority, &mut job.lanes);
             self.functions.push_front(lane, key);

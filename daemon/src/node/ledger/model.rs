@@ -48,6 +48,10 @@ enum Event {
     Return {
         host: usize,
     },
+    /// A host takes more than before.
+    Raise {
+        host: usize,
+    },
     Hold {
         job: usize,
         held: bool,
@@ -78,6 +82,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (which.clone(), any::<bool>()).prop_map(|(host, may_return)| Event::Lose { host, may_return }),
         2 => (1u64..5).prop_map(|limit| Event::AddHost { limit }),
         1 => which.clone().prop_map(|host| Event::Return { host }),
+        1 => which.clone().prop_map(|host| Event::Raise { host }),
         1 => (which.clone(), any::<bool>()).prop_map(|(job, held)| Event::Hold { job, held }),
         1 => which.clone().prop_map(|job| Event::Cancel { job }),
         1 => which.clone().prop_map(|message| Event::Expire { message }),
@@ -172,7 +177,7 @@ impl World {
             }
             Event::Wait => {
                 self.now += RETRY_DELAY;
-                self.ledger.resume_retries(self.now);
+                self.ledger.resume(self.now);
             }
             Event::Withdraw => {
                 for (host, key) in self.ledger.withdraw(self.ledger.moves()) {
@@ -210,6 +215,13 @@ impl World {
                     self.end(open, Outcome::Failed);
                     let waits = self.ledger.entries.part(own).is_some_and(|part| part.lease.is_none());
                     assert!(!waits, "what waits of it is kept");
+                }
+            }
+            Event::Raise { host } => {
+                if let Some(place) = pick(&self.hosts, host) {
+                    let host = self.hosts[place];
+                    let limit = self.ledger.credit(host).unwrap().limit + 1;
+                    self.ledger.set_limit(host, limit, 1 << 20, self.now);
                 }
             }
             Event::Hold { job, held } => self.ledger.hold(self.jobs[job % 3], held),
@@ -266,7 +278,9 @@ impl World {
 
     fn dispatch(&mut self) {
         let out = &mut self.out;
+        let is_known = self.ledger.may_dispatch();
         self.ledger.dispatch(|assignment| {
+            assert!(is_known, "the ledger does not know that something may go to a host");
             let identity = assignment.part.identity;
             out.push(Out {
                 host: assignment.host,

@@ -80,7 +80,9 @@ impl World {
             Event::Submit { held } => self.submit(held),
             Event::Dispatch => {
                 let out = &mut self.out;
+                let is_known = self.ledger.may_dispatch();
                 self.ledger.dispatch(|assignment| {
+                    assert!(is_known, "the ledger does not know that something may go to a host");
                     let (host, lease) = (assignment.host, assignment.lease);
                     out.push(Out { host, lease, left: (0..RESULTS).collect() });
                 });

@@ -15,17 +15,14 @@ impl Ledger {
         self.retries.0.push(Reverse((when, part)));
     }
 
-    /// Queues the parts whose time has come; whether there are any.
-    pub fn resume_retries(&mut self, now: Instant) -> bool {
-        let mut any = false;
+    /// Queues the parts whose time has come.
+    pub(super) fn resume_retries(&mut self, now: Instant) {
         while let Some(&Reverse((when, part))) = self.retries.0.peek()
             && when <= now
         {
             self.retries.0.pop();
             self.requeue(part);
-            any = true;
         }
-        any
     }
 
     /// How many parts of each job wait until they are run again.

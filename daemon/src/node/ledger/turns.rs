@@ -35,6 +35,12 @@ pub struct Unoffered {
 const GIVEN_UP: usize = 16;
 
 impl Ledger {
+    /// Whether something may go to a host that could not when hosts were given something last.
+    #[inline]
+    pub fn may_dispatch(&self) -> bool {
+        self.functions.dispatchable
+    }
+
     /// Gives waiting parts to hosts with credit, the least loaded first.
     pub fn dispatch(&mut self, mut assign: impl FnMut(Assignment<'_>)) {
         let waiting: Vec<_> =
@@ -51,6 +57,7 @@ impl Ledger {
                 }
             }
         }
+        self.functions.dispatchable = false;
     }
 
     /// The host with the smallest share of its limit in use, and how much of what it has left is its to take now.
@@ -145,8 +152,14 @@ impl Ledger {
         function.alone.remove(place)
     }
 
-    /// Whether parts wait to be tried alone, which is also a matter of time.
-    pub fn has_suspects(&self) -> bool {
+    /// Time has passed: parts that were to be run again are queued, and those that are to be tried alone may be tried.
+    pub fn resume(&mut self, now: Instant) {
+        self.resume_retries(now);
+        self.functions.dispatchable |= self.has_suspects();
+    }
+
+    /// Whether parts wait to be tried alone.
+    pub(super) fn has_suspects(&self) -> bool {
         self.functions.iter().any(|(_, function)| !function.alone.is_empty())
     }
 

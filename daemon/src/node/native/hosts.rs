@@ -74,7 +74,6 @@ impl Router {
             Record::Limit { limit, limit_bytes, travelling } => {
                 self.ledger.set_limit(host, limit, limit_bytes, now);
                 self.ledger.set_travelling(host, travelling.min(limit));
-                self.undispatched = true;
             }
             Record::Predecessor { how } => self.ledger.explain(host, how),
             other => return Err(Violation::of(&other)),

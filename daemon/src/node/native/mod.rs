@@ -244,7 +244,6 @@ impl Router {
                     self.follow_by_subscription(line, topic.name, now);
                 }
             }
-            self.undispatched = true;
             match functions.iter().find(|function| function.topic) {
                 Some(topic) => tracing::info!(node = name, software, topic = topic.name, "a node follows"),
                 None => tracing::info!(

@@ -96,7 +96,6 @@ impl Router {
         self.expect_answers(now);
         // It needs no room any more, and may be answered again.
         self.ledger.free_room(lease);
-        self.undispatched = true;
     }
 
     /// An answer that is an error.
@@ -128,7 +127,6 @@ impl Router {
                     Ok(Overdue::Room(lease)) => {
                         let bytes = self.ledger.free_room(lease);
                         self.workers[port].pass_over(lease, bytes, now, &mut self.tempos);
-                        self.undispatched = true;
                     }
                     Ok(Overdue::End(lease)) => self.end_unproven(PortLease { port, host, lease }),
                     Ok(Overdue::GiveUp(lease)) => {
@@ -193,7 +191,6 @@ impl Router {
             self.lose_part(&part, &text);
         }
         self.hosts.remove(host);
-        self.undispatched = true;
     }
 
     fn greet_pylm_worker(&mut self, place: usize, now: Instant) {
@@ -207,7 +204,6 @@ impl Router {
         let host = self.ledger.add_host(limit, HOST_BYTES, functions.as_deref(), "pylm worker", now);
         worker.begin(host, now);
         self.hosts.insert(host, Host::Pylm(place));
-        self.undispatched = true;
         tracing::info!(shared = place == 0, "a pylm worker is here");
     }
 }

@@ -64,7 +64,6 @@ impl Router {
         let topic = topic.as_bytes().into();
         self.hosts
             .insert(host, Host::Subscribers(Subscribers { line: place, topic, backlog: VecDeque::new() }));
-        self.undispatched = true;
     }
 
     /// The subscriptions to a topic at a line have changed.
