@@ -102,6 +102,8 @@ pub fn measure(options: &Instructions) -> Result<ExitCode> {
                 pure::run(*stage, messages, &folder)
             };
             let (few, many) = (10_240, 30_720);
+            // Where a machine has no private copy of the plugin yet, whoever loads it first makes one.
+            count(1)?;
             let figure = (count(many)? - count(few)?) as f64 / (many - few) as f64;
             tell(name.clone(), figure, OF_CALLS)?;
         }
